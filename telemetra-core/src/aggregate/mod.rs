@@ -86,7 +86,29 @@ pub use two_stacks::TwoStacks;
 /// * **Finishing is pure.** It does not change the accumulator, and equal inputs finish to equal outputs.
 /// * **Encoding round-trips.** An accumulator decoded by `bincode` merges and finishes like the original.
 ///
-/// Checked by [`accumulator_compliance`](crate::testkit::accumulator_compliance).
+/// Checked by [`accumulator_compliance`](crate::testkit::accumulator_compliance):
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use telemetra_core::testkit::accumulator_compliance;
+/// use telemetra_core::{Accumulate, Accumulator, TwoStacks};
+///
+/// /// The length of the longest text.
+/// #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// struct Longest(u64);
+///
+/// impl Accumulator for Longest {
+///     type Output = u64;
+///     type Sliding = TwoStacks<Self>;
+///     fn merge(&mut self, other: &Self) { self.0 = self.0.max(other.0) }
+///     fn finish(&self) -> u64 { self.0 }
+/// }
+/// impl Accumulate<&str> for Longest {
+///     fn add(&mut self, text: &str) { self.0 = self.0.max(text.len() as u64) }
+/// }
+///
+/// accumulator_compliance::<Longest, &str>(&["", "a", "hello", "hello", "a longer one"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an accumulator",
     note = "implement `Accumulator` (merge, finish, Sliding) and `Accumulate<&Event>` (add), \
@@ -101,10 +123,12 @@ pub trait Accumulator:
     /// The sliding form; [`TwoStacks<Self>`] works for every accumulator.
     type Sliding: Sliding<Self>;
 
-    /// Merges another accumulator into this one.
+    /// Merges another accumulator into this one, as if its inputs had been added here. Called for each pane and key
+    /// on the worker of the key, with the partial aggregates of all workers.
     fn merge(&mut self, other: &Self);
 
-    /// The result over all inputs that were added and merged.
+    /// Returns the result over all inputs that were added and merged. Called when a window ends, and again when a
+    /// late event has changed it.
     fn finish(&self) -> Self::Output;
 }
 

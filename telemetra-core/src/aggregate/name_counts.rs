@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::ident::{id_of, mix};
 
-/// A name and its count.
+/// A name and its count: an element of the output of [`TopK`](crate::TopK).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Counted {
     /// The name.

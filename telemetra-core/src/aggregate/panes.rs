@@ -18,7 +18,8 @@ use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowRules, WindowSpec};
 
-/// The finished aggregate of one key in one window.
+/// The finished aggregate of one key in one window or session. A late event replaces it in its collection, and it
+/// is removed when the window is older than the [horizon](crate::TimeConfig::horizon).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Summary<S> {
     /// The window.

@@ -52,6 +52,36 @@ impl Sample {
 /// * **Separate steps.** A window is evaluated before it is learnt, by a state that contains no data of it.
 ///   Evaluating does not change the state.
 /// * **Total.** No samples make it panic, and verdicts are finite, as for a [`Detector`](crate::Detector).
+///
+/// Checked by [`tracker_compliance`](crate::testkit::tracker_compliance) of its tracker:
+///
+/// ```
+/// use telemetra_core::testkit::tracker_compliance;
+/// use telemetra_core::{ConfigError, Model, Sample, Tracker, Verdict};
+///
+/// /// Anomalous is what exceeds everything that the key ever had by this factor.
+/// #[derive(Debug)]
+/// struct AllTimeHigh(f64);
+///
+/// impl Model for AllTimeHigh {
+///     /// The greatest value.
+///     type State = i64;
+///     fn method(&self) -> &'static str { "all_time_high" }
+///     fn threshold(&self) -> f64 { self.0 }
+///     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> { Ok(Self(threshold)) }
+///     fn min_samples(&self) -> u32 { 60 }
+///     fn judge(&self, greatest: &i64, sample: &Sample) -> Option<Verdict> {
+///         let greatest = (*greatest).max(sample.scale) as f64;
+///         let score = sample.value as f64 / greatest;
+///         (score >= self.0).then_some(Verdict { score, mean: greatest / sample.scale as f64, stddev: 0.0 })
+///     }
+///     fn learn(&self, greatest: &mut i64, sample: &Sample, _anomalous: bool) {
+///         *greatest = (*greatest).max(sample.value);
+///     }
+/// }
+///
+/// tracker_compliance(AllTimeHigh(1.5).learning());
+/// ```
 pub trait Model: Debug + Send + Sync + 'static {
     /// The state: all that was learnt of a key.
     type State: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + 'static;
@@ -78,7 +108,8 @@ pub trait Model: Debug + Send + Sync + 'static {
     where
         Self: Sized;
 
-    /// The least number of samples for a verdict.
+    /// Returns the least number of learnt samples for a verdict. Before, windows are learnt and not judged, so
+    /// that a new key raises no alarm.
     fn min_samples(&self) -> u32;
 
     /// The verdict if the sample is anomalous, else `None`.
@@ -88,7 +119,8 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// without an evaluation.
     fn learn(&self, state: &mut Self::State, sample: &Sample, anomalous: bool);
 
-    /// The tracker that runs this model.
+    /// Returns the tracker that runs this model, for a [`MomentRule`](crate::MomentRule). Its state of a key is
+    /// dropped after a week without events of the key; see [`Learning::forgets_after`].
     fn learning(self) -> Learning<Self>
     where
         Self: Sized,

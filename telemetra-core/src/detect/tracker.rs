@@ -88,7 +88,7 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     }
 
     /// The length of a silence of the key after which its state is reset and its memory freed, in
-    /// milliseconds.
+    /// milliseconds. Default: a day.
     fn forgets_after(&self) -> u64 {
         DAY
     }

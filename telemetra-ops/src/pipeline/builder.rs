@@ -347,7 +347,7 @@ impl<E: Events, L> Pipeline<E, L> {
     /// let running = Pipeline::<Reading>::new()
     ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
     ///     .sink(Down)
-    ///     .drain_timeout(Duration::from_millis(200))
+    ///     .drain_timeout(Duration::from_millis(500))
     ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
     ///     .start()?;
     /// while running.fates().read < 1 {
