@@ -42,7 +42,8 @@ impl Sinks<'_> {
     fn in_memory(&self) -> Held {
         let mut held = Held::default();
         for SummaryRow { key, summary } in self.memory.rows_of::<SummaryRow<StreamId, StreamSummary>>() {
-            held.summaries.insert((key.to_string(), summary.window.start.0), summary.value.chat_count);
+            held.summaries
+                .insert((key.to_string(), summary.window.start.or_epoch().0), summary.value.chat_count);
         }
         held.moments.extend(self.memory.rows_of::<Moment<StreamId>>().iter().map(moment_key));
         held
@@ -52,7 +53,7 @@ impl Sinks<'_> {
         let mut held = Held::default();
         for (stream, _) in self.live.subjects() {
             for (window, value) in self.live.history(&stream, ..) {
-                held.summaries.insert((stream.to_string(), window.start.0), value.chat_count);
+                held.summaries.insert((stream.to_string(), window.start.or_epoch().0), value.chat_count);
             }
             held.moments.extend(self.live.moments(&stream).iter().map(moment_key));
         }

@@ -16,7 +16,7 @@ use support::watch::{finish, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
-use telemetra::core::{Action, Batch, EventTime, SummaryRow, TimeConfig, WindowSpec};
+use telemetra::core::{Action, Batch, Change, EventTime, Summary, SummaryRow, TimeConfig, WindowSpec};
 use telemetra::ops::{Pipeline, sessions, sliding, tumbling};
 use telemetra::sinks::MemorySink;
 
@@ -55,7 +55,7 @@ fn apply(tables: &mut BTreeMap<String, Rows>, batch: &Batch) {
     for change in &batch.changes {
         let SummaryRow { key, summary } = change.row::<SummaryRow<String, Out>>().unwrap().clone();
         let rows = tables.entry(change.table().to_owned()).or_default();
-        let at = (key, summary.window.start.0);
+        let at = (key, summary.window.start.or_epoch().0);
         match change.action {
             Action::Upsert => drop(rows.insert(at, (summary.window.end.0, Out::clone(&summary.value)))),
             _ => drop(rows.remove(&at)),
@@ -148,7 +148,7 @@ fn an_open_window_is_revised_at_ticks_and_when_it_ends() {
             let row = change.row::<SummaryRow<String, Out>>().unwrap();
             seen.push((
                 batch.time.0 + 1 - BASE,
-                row.summary.window.start.0 - BASE,
+                row.summary.window.start.or_epoch().0 - BASE,
                 row.summary.value.0,
                 change.revision,
             ));
@@ -160,4 +160,27 @@ fn an_open_window_is_revised_at_ticks_and_when_it_ends() {
         [(410, 400, 1, 0), (425, 400, 3, 1), (515, 480, 1, 0)],
         "an end that changes nothing is no revision"
     );
+}
+
+#[test]
+fn windows_that_begin_before_1970_have_rows_of_their_own() {
+    let script = vec![vec!["k 5 a u m".to_owned(), "k 12 b u m".to_owned(), "k 33 c u m".to_owned()]];
+    let sink = MemorySink::new().with_log();
+    groupings(source(&script, 1), &sink).start().unwrap().wait().unwrap();
+    let windows = |changes: &[Change]| -> Vec<(i64, u64, u64)> {
+        let rows = changes.iter().filter(|change| change.table() == "sliding");
+        rows.map(|change| {
+            let Summary { window, value } = &change.row::<SummaryRow<String, Out>>().unwrap().summary;
+            (window.start.0, window.end.0, value.0)
+        })
+        .collect()
+    };
+    assert_eq!(
+        windows(&sink.table("sliding")),
+        [(-20, 10, 1), (-10, 20, 2), (0, 30, 2), (10, 40, 2), (20, 50, 1), (30, 60, 1)]
+    );
+    // As of the tick at 10, the window that began ten milliseconds before 1970 is open, beside the one that began at it.
+    let first =
+        sink.batches().iter().map(|batch| windows(&batch.changes)).find(|rows| !rows.is_empty()).unwrap();
+    assert_eq!(first, [(-20, 10, 1), (-10, 20, 1), (0, 30, 1)]);
 }

@@ -152,7 +152,7 @@ fn summaries_in(sink: &MemorySink, table: &str) -> Vec<(u64, u64, u64)> {
     let span = |change: &Change| {
         let row = change.row::<SummaryRow<String, Out>>().unwrap();
         let window = row.summary.window;
-        (window.start.0 - BASE, window.end.0 - BASE, row.summary.value.0)
+        (window.start.or_epoch().0 - BASE, window.end.0 - BASE, row.summary.value.0)
     };
     rows.iter().map(span).collect()
 }

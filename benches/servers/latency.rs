@@ -110,12 +110,13 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
                 continue;
             }
             if let (Some(passed), Some(visible)) = (frontier.passed(end), seen.passed(end.minus(1))) {
-                waits.push(visible.saturating_duration_since(passed).as_secs_f64() * 1e3);
+                let waited = visible.saturating_duration_since(passed).as_secs_f64() * 1e3;
+                waits.push((waited, passed.saturating_duration_since(begun).as_secs_f64()));
             }
         }
-        waits.sort_by(f64::total_cmp);
+        waits.sort_by(|a, b| a.0.total_cmp(&b.0));
         anyhow::ensure!(waits.len() > 10, "{name}: only {} windows closed", waits.len());
-        let at = |share: f64| waits[((waits.len() - 1) as f64 * share).round() as usize];
+        let at = |share: f64| waits[((waits.len() - 1) as f64 * share).round() as usize].0;
         writeln!(
             out,
             "{name}: p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, most {:.1} ms, of {} windows' ends",
@@ -125,6 +126,9 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
             at(1.0),
             waits.len()
         )?;
+        let slowest =
+            waits.iter().rev().take(5).map(|(waited, at)| format!("{waited:.0} ms after {at:.1} s"));
+        writeln!(out, "  the slowest: {}", slowest.collect::<Vec<_>>().join(", "))?;
     }
     Ok(())
 }

@@ -72,7 +72,7 @@ fn minutes(tables: &MemorySink, rows: usize) -> Table {
         busiest.sort_by_key(|row| row.summary.window.start);
         for Minute { key, summary } in busiest {
             let (requests, ok, moved, refused, failed, bytes, latency) = &*summary.value;
-            let mut cells = vec![key.clone(), minute(summary.window.start)];
+            let mut cells = vec![key.clone(), minute(summary.window.start.or_epoch())];
             cells.extend([requests, ok, moved, refused, failed].map(u64::to_string));
             cells.push(format!("{:.2}", *bytes as f64 / 1e6));
             cells.extend([0.5, 0.9, 0.99].map(|fraction| {
@@ -110,7 +110,7 @@ fn hours(tables: &MemorySink, rows: usize) -> Table {
         let (requests, visitors, paths) = &*summary.value;
         let paths: Vec<_> = paths.iter().map(|path| format!("{} {}", path.name, path.count)).collect();
         let cells: [&dyn Display; 5] =
-            [&key, &minute(summary.window.start), requests, visitors, &paths.join(", ")];
+            [&key, &minute(summary.window.start.or_epoch()), requests, visitors, &paths.join(", ")];
         table.add_row(cells.map(ToString::to_string));
     }
     table
@@ -127,7 +127,7 @@ fn visits(tables: &MemorySink, rows: usize) -> Table {
         let cells: [&dyn Display; 7] = [
             &site,
             &visitor,
-            &minute(summary.window.start),
+            &minute(summary.window.start.or_epoch()),
             &length,
             requests,
             pages,

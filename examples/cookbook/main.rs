@@ -77,5 +77,5 @@ fn summaries<K: Key, S: Data>(tables: &MemorySink, table: &str) -> Vec<(K, u64, 
         row.unwrap_or_else(|| panic!("the rows of {table} are of another type: {change:?}"))
     };
     let rows = tables.table(table).into_iter().map(row);
-    rows.map(|row| (row.key, row.summary.window.start.0, (*row.summary.value).clone())).collect()
+    rows.map(|row| (row.key, row.summary.window.start.or_epoch().0, (*row.summary.value).clone())).collect()
 }

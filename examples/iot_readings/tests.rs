@@ -56,11 +56,11 @@ fn batch(lines: &[String]) -> anyhow::Result<Tables> {
 fn in_memory(sink: &MemorySink) -> Tables {
     let minutes = sink.rows_of::<Minute>().into_iter().map(|row| {
         let (readings, _, hottest) = &*row.summary.value;
-        ((row.key, row.summary.window.start.0), (*readings, hottest.unwrap_or(0)))
+        ((row.key, row.summary.window.start.or_epoch().0), (*readings, hottest.unwrap_or(0)))
     });
     let visits = sink.rows_of::<SummaryRow<u32, u64>>().into_iter().map(|row| {
         let window = row.summary.window;
-        ((row.key, window.start.0), (window.end.0, *row.summary.value))
+        ((row.key, window.start.or_epoch().0), (window.end.0, *row.summary.value))
     });
     let mut moments: Vec<_> =
         sink.rows_of::<Moment<String>>().iter().map(|moment| moment.id().to_string()).collect();

@@ -61,7 +61,7 @@ fn of_model<M: Model>(model: M) -> Score {
     let (mut count, is_share) = (0, ["novelty_gap", "unseen"].contains(&model.method()));
     Box::new(move |time, value| {
         let sample = Sample {
-            window: Window { start: time, end: time.plus(1) },
+            window: Window { start: time.into(), end: time.plus(1) },
             value: fixed(value),
             scale: SCALE,
             events: 1,

@@ -37,7 +37,7 @@
 //! assert_eq!(summary.peak_viewers, Some(42));
 //!
 //! let (start, mut values) = (EventTime(1_767_268_800_000), Vec::new());
-//! let window = Window { start, end: start.plus(60_000) };
+//! let window = Window { start: start.into(), end: start.plus(60_000) };
 //! summary.values(window, &mut |value| values.push(format!("{value:?}")));
 //! assert_eq!(values[7..10], ["Float(42)", "Unsigned(42)", "Unsigned(1)"]);
 //! # Ok::<(), telemetra::core::DecodeError>(())

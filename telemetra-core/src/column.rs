@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::time::event_time::EventTime;
+use crate::time::signed_time::SignedTime;
 
 /// A column of a table: its name, the kind of its values, and whether it may be null. Every sink maps it to a
 /// column of its own system, as [`ColumnKind`] lists.
@@ -119,6 +120,8 @@ pub enum Value<'a> {
     Shown(&'a dyn fmt::Display),
     /// An event time.
     Time(EventTime),
+    /// A time before 1970, as the start of a window may be. `Value::from` makes a `Time` or this of a [`SignedTime`].
+    BeforeEpoch(SignedTime),
     /// JSON, written by the value's `Display`.
     Json(&'a dyn fmt::Display),
     /// Bytes.
@@ -154,13 +157,26 @@ impl<'a> Value<'a> {
             Self::Float(_) => kind == ColumnKind::Float,
             Self::Decimal(_) => matches!(kind, ColumnKind::Decimal | ColumnKind::Text),
             Self::Text(_) | Self::Shown(_) => kind == ColumnKind::Text,
-            Self::Time(_) | Self::PublishedAt => kind == ColumnKind::Time,
+            Self::Time(_) | Self::BeforeEpoch(_) | Self::PublishedAt => kind == ColumnKind::Time,
             Self::Json(_) => kind == ColumnKind::Json,
             Self::Bytes(_) => kind == ColumnKind::Bytes,
             Self::Integers(_) => kind == ColumnKind::Integers,
             Self::Floats(_) => kind == ColumnKind::Floats,
             Self::Texts(_) => kind == ColumnKind::Texts,
         }
+    }
+}
+
+/// A [`Time`](Value::Time), or [`BeforeEpoch`](Value::BeforeEpoch) for a time before 1970.
+///
+/// ```
+/// use telemetra_core::{EventTime, SignedTime, Value};
+/// assert!(matches!(Value::from(SignedTime(5)), Value::Time(EventTime(5))));
+/// assert!(matches!(Value::from(SignedTime(-5)), Value::BeforeEpoch(SignedTime(-5))));
+/// ```
+impl From<SignedTime> for Value<'_> {
+    fn from(time: SignedTime) -> Self {
+        if time >= EventTime::MIN { Self::Time(time.or_epoch()) } else { Self::BeforeEpoch(time) }
     }
 }
 
@@ -176,6 +192,7 @@ impl fmt::Debug for Value<'_> {
             Self::Text(text) => write!(f, "Text({text:?})"),
             Self::Shown(text) => write!(f, "Shown({text})"),
             Self::Time(time) => write!(f, "Time({time})"),
+            Self::BeforeEpoch(time) => write!(f, "BeforeEpoch({time})"),
             Self::Json(json) => write!(f, "Json({json})"),
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.escape_ascii()),
             Self::Integers(list) => write!(f, "Integers({list:?})"),
@@ -200,6 +217,7 @@ pub(crate) fn write_plain(out: &mut impl Write, value: Value<'_>) -> fmt::Result
         Value::Text(text) => out.write_str(text),
         Value::Shown(text) | Value::Json(text) => write!(out, "{text}"),
         Value::Time(time) => write!(out, "{time}"),
+        Value::BeforeEpoch(time) => write!(out, "{time}"),
         Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}")),
         Value::Integers(list) => write!(out, "{list:?}"),
         Value::Floats(list) => write!(out, "{list:?}"),

@@ -48,6 +48,7 @@ pub fn value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
         Value::Text(text) => string(out, text),
         Value::Shown(text) => write!(Escaping::open(out)?, "{text}").and_then(|()| out.write_char('"')),
         Value::Time(time) => write!(out, "\"{time}\""),
+        Value::BeforeEpoch(time) => write!(out, "\"{time}\""),
         Value::Json(json) => write!(out, "{json}"),
         Value::Bytes(bytes) => {
             out.write_char('"')?;

@@ -55,6 +55,7 @@ pub use read::traceparent::{InvalidTraceParent, TRACEPARENT, TraceParent};
 pub use time::config::TimeConfig;
 pub use time::event_time::{Clock, EventTime};
 pub use time::rfc3339::{TimeError, parse_timestamp};
+pub use time::signed_time::SignedTime;
 pub use time::watermark::{BoundedOutOfOrderness, WatermarkStrategy};
 pub use time::window::{Window, WindowRules, WindowSpec};
 pub use write::change::{Action, AnyRow, Batch, Change};

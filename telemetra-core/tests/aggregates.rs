@@ -32,7 +32,7 @@ impl Events for Readings {
     type Of<'a> = Reading<'a>;
 }
 
-const ONE: Window = Window { start: EventTime(0), end: EventTime(60_000) };
+const ONE: Window = Window { start: telemetra_core::SignedTime(0), end: EventTime(60_000) };
 
 fn a() -> Aggregates<Readings> {
     Aggregates::new()

@@ -130,7 +130,7 @@ proptest! {
             let is_asked = end >= whole(presence, missing) && known.len() >= min as usize;
             let wanted = (is_asked && is_anomalous(value)).then_some(known.len() as u32);
             prop_assert_eq!(found.map(|found| found.samples), wanted);
-            let window = Window { start: EventTime(end - 60), end: EventTime(end) };
+            let window = Window { start: EventTime(end - 60).into(), end: EventTime(end) };
             let asked = is_asked.then_some((known, Sample { window, value, scale: 1, events }));
             prop_assert_eq!(pupil.asked.lock().unwrap().pop(), asked);
         }

@@ -41,7 +41,7 @@ fn defined(rules: &SessionRules, events: &[Seen], boundary: u64) -> BTreeMap<Win
         let is_live = rules.closes(EventTime(last)) <= EventTime(boundary) && end + rules.horizon > boundary;
         let mut all = All::default();
         run.iter().for_each(|event| add(&mut all, event.1));
-        is_live.then(|| (Window { start: EventTime(first), end: EventTime(end) }, all.finish()))
+        is_live.then(|| (Window { start: EventTime(first).into(), end: EventTime(end) }, all.finish()))
     });
     sessions.collect()
 }
@@ -110,7 +110,7 @@ impl Driven {
             assert!(!self.live.contains_key(&window), "it has not ended");
             let mut all = All::default();
             for event in events.iter().filter(|event| boundary_of(**event) <= boundary) {
-                if (window.start..window.end).contains(&EventTime(START + event.0)) {
+                if window.contains(EventTime(START + event.0)) {
                     add(&mut all, event.1);
                 }
             }
@@ -186,7 +186,7 @@ fn a_late_event_joins_two_sessions() {
     let mut windows = Vec::new();
     for number in 1..=7 {
         key.step(START + number * PANE, &events);
-        let bounds = |window: &Window| (window.start.0 - START, window.end.0 - START);
+        let bounds = |window: &Window| (window.start.or_epoch().0 - START, window.end.0 - START);
         windows.push(key.live.keys().map(bounds).collect::<Vec<_>>());
     }
     let (first, second, joined) = ((0, 15_000), (25_000, 40_000), (0, 40_000));

@@ -345,7 +345,7 @@ fn summaries() -> Layout<SummaryRow<(String, u32), Reading>> {
 }
 
 fn summary(device: &str, port: u32, end: u64, value: Reading) -> SummaryRow<(String, u32), Reading> {
-    let window = Window { start: EventTime(end - 60_000), end: EventTime(end) };
+    let window = Window { start: EventTime(end - 60_000).into(), end: EventTime(end) };
     SummaryRow { key: (device.to_owned(), port), summary: Summary { window, value: Arc::new(value) } }
 }
 

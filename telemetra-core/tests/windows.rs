@@ -64,7 +64,7 @@ fn defined(rules: &WindowRules, events: &[Seen], boundary: u64) -> BTreeMap<Wind
         let mut any = false;
         for event in events {
             let time = EventTime(START + event.0);
-            if window.start <= time && time < window.end && boundary_of(*event) <= boundary {
+            if window.contains(time) && boundary_of(*event) <= boundary {
                 add(&mut all, event.1);
                 any = true;
             }
@@ -137,7 +137,7 @@ impl Driven {
         for window in ends.map(|end| spec.window_ending(end)) {
             let mut all = All::default();
             let effective = events.iter().filter(|event| boundary_of(**event) <= boundary);
-            let inside = |time: EventTime| window.start <= time && time < window.end;
+            let inside = |time: EventTime| window.contains(time);
             let inside: Vec<_> = effective.filter(|event| inside(EventTime(START + event.0))).collect();
             inside.iter().for_each(|event| add(&mut all, event.1));
             if !inside.is_empty() {

@@ -17,6 +17,7 @@ fn held(row: &dyn AnyRow, contents: String) -> HeldRow {
     let key = RowKey::of(row);
     let part = |part: &KeyPart| match part {
         KeyPart::Time(time) => time.0.to_string(),
+        KeyPart::BeforeEpoch(time) => time.0.to_string(),
         part => part.to_string(),
     };
     let parts: Vec<_> = key.parts().iter().map(part).collect();

@@ -168,7 +168,7 @@ fn summaries_are_rows_by_stream_and_window() {
     summary.transaction_amount[Currency::Bits as usize] = 100_000_000;
     let row = |stream: &str, nth: u64, value: &StreamSummary| {
         let start = START.plus(10_000 * nth);
-        let window = Window { start, end: start.plus(60_000) };
+        let window = Window { start: start.into(), end: start.plus(60_000) };
         SummaryRow { key: StreamId::new(stream), summary: Summary { window, value: value.clone().into() } }
     };
     let expected = [

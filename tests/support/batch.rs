@@ -58,7 +58,7 @@ pub(crate) fn counted(record: &str) -> Option<Counted> {
 pub(crate) fn rows_of<'a>(changes: impl Iterator<Item = &'a Change>) -> Rows {
     let row = |change: &Change| {
         let SummaryRow { key, summary } = change.row::<SummaryRow<String, Out>>()?.clone();
-        Some(((key, summary.window.start.0), (summary.window.end.0, Out::clone(&summary.value))))
+        Some(((key, summary.window.start.or_epoch().0), (summary.window.end.0, Out::clone(&summary.value))))
     };
     changes.filter_map(row).collect()
 }

@@ -369,10 +369,8 @@ pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
     let (rules, period) = (small_rules(), COMPARED.as_millis() as u64);
     let samples = rules.iter().map(MomentRule::max_samples).max().unwrap_or(0);
     let moments = spec::chance(&summaries, &moments, time.window_rules(samples), &rules, period);
-    let whole = summaries
+    let mut updates: Vec<Update> = summaries
         .into_iter()
-        .filter(|((_, summary), ..)| summary.window.end - summary.window.start == spec.size());
-    let mut updates: Vec<Update> = whole
         .map(|((key, summary), at, diff)| (Published::Summary(key, summary), at, diff))
         .chain(moments.into_iter().map(|(moment, at, diff)| (Published::Moment(moment), at, diff)))
         .collect();

@@ -205,7 +205,7 @@ impl Metrics {
             (amount != 0).then(|| (currency.as_str().to_owned(), Decimal(amount).to_string()))
         };
         Self {
-            window_start: window.start.into(),
+            window_start: window.start.or_epoch().into(),
             window_end: window.end.into(),
             chat_count: value.chat_count,
             chat_rate: value.chat_rate(*window),

@@ -81,7 +81,7 @@ pub(crate) fn start(pipeline: Pipeline<NexmarkEvents>) -> Result<Running, Pipeli
         .unpublished()
         .publish(|group| {
             group.summaries.clone().flat_map(|(person, summary)| {
-                let window_start = summary.window.start;
+                let window_start = summary.window.start.or_epoch();
                 let name = summary.value.name.clone().filter(|_| summary.value.sells);
                 name.map(|name| NewSeller { window_start, person, name })
             })

@@ -214,7 +214,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
 
     fn open_summary(&self, window: Window) -> Summary<A::Output> {
         let mut aggregate = A::default();
-        for pane in self.panes.iter().filter(|pane| window.start <= pane.start && pane.start < window.end) {
+        for pane in self.panes.iter().filter(|pane| window.contains(pane.start)) {
             aggregate.merge(&pane.partial);
         }
         Summary { window, value: Arc::new(aggregate.finish()) }

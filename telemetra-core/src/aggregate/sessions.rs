@@ -135,7 +135,7 @@ impl SessionRules {
     }
 
     fn window(&self, first: EventTime, last: EventTime) -> Window {
-        Window { start: first, end: last.plus(self.gap) }
+        Window { start: first.into(), end: last.plus(self.gap) }
     }
 
     fn is_retired(&self, last: EventTime, boundary: EventTime) -> bool {
@@ -256,7 +256,7 @@ impl<A: Accumulator> WindowState for KeySessions<A> {
     }
 
     fn open_summary(&self, window: Window) -> Summary<A::Output> {
-        let found = self.sessions.iter().find(|session| session.run.first == window.start);
+        let found = self.sessions.iter().find(|session| window.start == session.run.first);
         let value = found.map_or_else(|| A::default().finish(), |session| session.run.accumulator.finish());
         Summary { window, value: Arc::new(value) }
     }

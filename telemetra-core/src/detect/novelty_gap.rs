@@ -94,7 +94,7 @@ pub(super) fn gap(values: &Sorted, value: i64) -> f64 {
 impl NoveltyGapState {
     /// The distance of the value from the usual value at its hour, in fixed point.
     fn departure(&self, sample: &Sample) -> Option<i64> {
-        let expected = self.season.expected(sample.window.start)?;
+        let expected = self.season.expected(sample.window.start.or_epoch())?;
         Some((sample.value as f64 - expected).abs().round() as i64)
     }
 
@@ -146,6 +146,6 @@ impl Model for NoveltyGap {
             state.departures.push(departure, MEMORY);
         }
         state.values.push(sample.value, MEMORY);
-        state.season.learn(sample.window.start, sample.value as f64);
+        state.season.learn(sample.window.start.or_epoch(), sample.value as f64);
     }
 }

@@ -105,7 +105,7 @@ fn root(sample: &Sample) -> i64 {
 impl UnseenState {
     /// The departure of a root from the usual root at its hour.
     fn departure(&self, sample: &Sample, root: i64) -> Option<i64> {
-        Some((root as f64 - self.season.expected(sample.window.start)?).round() as i64)
+        Some((root as f64 - self.season.expected(sample.window.start.or_epoch())?).round() as i64)
     }
 
     /// The `s` of the documentation.
@@ -156,6 +156,6 @@ impl Model for Unseen {
             state.departures.push(departure, DRIFT);
         }
         state.roots.push(root, self.memory as usize);
-        state.season.learn(sample.window.start, root as f64);
+        state.season.learn(sample.window.start.or_epoch(), root as f64);
     }
 }

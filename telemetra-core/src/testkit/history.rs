@@ -15,6 +15,7 @@ use crate::read::dead_letter::DeadLetter;
 use crate::read::fate::Fate;
 use crate::read::source::PartitionId;
 use crate::time::event_time::EventTime;
+use crate::time::signed_time::SignedTime;
 use crate::time::window::Window;
 use crate::write::change::{Action, AnyRow, Batch, Change};
 use crate::write::layout::Layout;
@@ -27,6 +28,7 @@ pub(super) fn key_of(row: &dyn AnyRow) -> (String, String) {
     let key = RowKey::of(row);
     let part = |part: &KeyPart| match part {
         KeyPart::Time(time) => time.0.to_string(),
+        KeyPart::BeforeEpoch(time) => time.0.to_string(),
         part => part.to_string(),
     };
     (key.table().to_owned(), key.parts().iter().map(part).collect::<Vec<_>>().join("/"))
@@ -193,6 +195,22 @@ pub(super) fn batches() -> Vec<Batch> {
     history.batches
 }
 
+/// The first batches of a run whose events begin at 1970, with windows that begin before it.
+pub(super) fn batches_of_1970() -> Vec<Batch> {
+    let end = |nth: u64| EventTime(10_000 * nth);
+    let mut history = History { first: end(1).minus(1), ..History::default() };
+    history.upsert(reading_until("d1", end(1), 1));
+    history.close();
+    history.upsert(reading_until("d1", end(2), 2));
+    history.upsert(reading_until("d2", end(2), 3));
+    history.close();
+    history.upsert(reading_until("d1", end(1), 4));
+    history.withdraw(reading_until("d2", end(2), 3));
+    history.upsert(reading_until("d1", end(6), 5));
+    history.close();
+    history.batches
+}
+
 /// Dead letters of two partitions, in the order in which they are found.
 pub(super) fn letters() -> Vec<DeadLetter> {
     let letter = |partition, offset, index, bytes: &[u8]| DeadLetter {
@@ -213,11 +231,19 @@ pub(super) fn letters() -> Vec<DeadLetter> {
     ]
 }
 
-#[derive(Default)]
 struct History {
+    /// The time of the first batch.
+    first: EventTime,
     batches: Vec<Batch>,
     changes: Vec<Change>,
     published: BTreeMap<(String, String), u32>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        let first = EventTime(1_767_225_599_999);
+        Self { first, batches: Vec::new(), changes: Vec::new(), published: BTreeMap::new() }
+    }
 }
 
 impl History {
@@ -237,7 +263,7 @@ impl History {
 
     fn close(&mut self) {
         self.changes.sort_by(|a, b| a.row.compare_key(&*b.row));
-        let time = EventTime(1_767_225_599_999 + 10_000 * self.batches.len() as u64);
+        let time = self.first.plus(10_000 * self.batches.len() as u64);
         self.batches.push(Batch { time, changes: std::mem::take(&mut self.changes) });
     }
 }
@@ -254,10 +280,15 @@ fn device(id: &str, label: Option<&str>) -> Arc<dyn AnyRow> {
 }
 
 fn reading(id: &str, nth: u64, count: u64) -> Arc<dyn AnyRow> {
-    let start = START.plus(10_000 * nth);
+    reading_until(id, START.plus(60_000 + 10_000 * nth), count)
+}
+
+/// The row of a window that ends at `end`.
+fn reading_until(id: &str, end: EventTime, count: u64) -> Arc<dyn AnyRow> {
     let names = if count > 0 { vec!["a \"name\"".to_owned()] } else { Vec::new() };
     let value = (count, (count > 0).then_some(-12_345), names);
-    let summary = Summary { window: Window { start, end: start.plus(60_000) }, value: value.into() };
+    let window = Window { start: SignedTime(end.0 as i64 - 60_000), end };
+    let summary = Summary { window, value: value.into() };
     readings().erase(SummaryRow { key: id.to_owned(), summary })
 }
 

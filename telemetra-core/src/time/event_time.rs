@@ -122,7 +122,7 @@ impl EventTime {
     /// ```
     /// use telemetra_core::EventTime;
     /// assert_eq!(EventTime(1_500).minus(500), EventTime(1_000));
-    /// assert_eq!(EventTime(1_500).minus(2_000), EventTime::MIN, "there is no time before the epoch");
+    /// assert_eq!(EventTime(1_500).minus(2_000), EventTime::MIN, "no event time is before 1970");
     /// ```
     #[must_use]
     pub const fn minus(self, millis: u64) -> Self {
@@ -157,34 +157,47 @@ impl std::ops::Sub<Duration> for EventTime {
 /// Displayed as RFC 3339 in UTC with milliseconds; times after the year 9999 as a number of milliseconds.
 impl fmt::Display for EventTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self > Self::LATEST {
-            return write!(f, "{}ms", self.0);
+        match i64::try_from(self.0) {
+            Ok(millis) => write_utc(f, millis),
+            Err(_) => write!(f, "{}ms", self.0),
         }
-        let (days, in_day) = (self.0 / 86_400_000, self.0 % 86_400_000);
-        let (y, m, d) = civil_from_days(days);
-        let (secs, ms) = (in_day / 1000, in_day % 1000);
-        let (h, min, s) = (secs / 3600, secs / 60 % 60, secs % 60);
-        // Each row has several times in it: digits by hand are a fifth of what formatting them costs.
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        let mut put = |at: usize, digits: usize, mut n: u64| {
-            for digit in text[at..at + digits].iter_mut().rev() {
-                *digit = b'0' + (n % 10) as u8;
-                n /= 10;
-            }
-        };
-        [(0, 4, y), (5, 2, m), (8, 2, d), (11, 2, h), (14, 2, min), (17, 2, s), (20, 3, ms)]
-            .into_iter()
-            .for_each(|(at, digits, n)| put(at, digits, n));
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
-/// The year, month and day of a day that is counted from 1970-01-01, in the proleptic Gregorian calendar.
+/// Writes milliseconds since 1970 as RFC 3339 in UTC; times before the year 0 and after the year 9999 as a number of
+/// milliseconds.
+pub(crate) fn write_utc(f: &mut fmt::Formatter<'_>, millis: i64) -> fmt::Result {
+    /// The first millisecond of the year 0.
+    const FIRST: i64 = -62_167_219_200_000;
+    if !(FIRST..=EventTime::LATEST.0 as i64).contains(&millis) {
+        return write!(f, "{millis}ms");
+    }
+    let (days, in_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000) as u64);
+    let (y, m, d) = civil_from_days(days);
+    let (secs, ms) = (in_day / 1000, in_day % 1000);
+    let (h, min, s) = (secs / 3600, secs / 60 % 60, secs % 60);
+    // Each row has several times in it: digits by hand are a fifth of what formatting them costs.
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |at: usize, digits: usize, mut n: u64| {
+        for digit in text[at..at + digits].iter_mut().rev() {
+            *digit = b'0' + (n % 10) as u8;
+            n /= 10;
+        }
+    };
+    [(0, 4, y), (5, 2, m), (8, 2, d), (11, 2, h), (14, 2, min), (17, 2, s), (20, 3, ms)]
+        .into_iter()
+        .for_each(|(at, digits, n)| put(at, digits, n));
+    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+}
+
+/// The year, month and day of a day that is counted from 1970-01-01, negative before it, in the proleptic Gregorian
+/// calendar. Correct from the year 0 on.
 ///
 /// Follows "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant.
 #[must_use]
-pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
+pub fn civil_from_days(days: i64) -> (u64, u64, u64) {
+    // From the first of March of the year 0; two months that come before it are those of an era of 400 years earlier.
+    let z = (days + 719_468 + 146_097) as u64;
     let era = z / 146_097;
     let doe = z % 146_097;
     let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
@@ -192,7 +205,7 @@ pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let mp = (5 * doy + 2) / 153;
     let d = doy - (153 * mp + 2) / 5 + 1;
     let m = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + u64::from(m <= 2), m, d)
+    (yoe + era * 400 + u64::from(m <= 2) - 400, m, d)
 }
 
 impl PartialOrder for EventTime {

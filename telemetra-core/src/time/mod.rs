@@ -5,5 +5,6 @@ pub(crate) mod config;
 pub(crate) mod event_time;
 pub mod millis;
 pub(crate) mod rfc3339;
+pub(crate) mod signed_time;
 pub(crate) mod watermark;
 pub(crate) mod window;

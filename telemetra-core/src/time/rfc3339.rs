@@ -40,6 +40,12 @@ impl std::error::Error for TimeError {}
 /// assert_eq!(error.to_string(), "names a day that does not exist");
 /// ```
 pub fn parse_timestamp(text: &[u8]) -> Result<EventTime, TimeError> {
+    let millis = parse(text).map_err(TimeError)?;
+    u64::try_from(millis).map(EventTime).map_err(|_| TimeError("is before 1970"))
+}
+
+/// Parses an RFC 3339 time, which may be before 1970, to milliseconds since then.
+pub(crate) fn signed_millis(text: &[u8]) -> Result<i64, TimeError> {
     parse(text).map_err(TimeError)
 }
 
@@ -55,8 +61,9 @@ impl FromStr for EventTime {
     }
 }
 
-/// The parser behind [`parse_timestamp`].
-fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
+/// The parser behind [`parse_timestamp`] and [`signed_millis`].
+#[inline]
+fn parse(text: &[u8]) -> Result<i64, &'static str> {
     let Some((head, rest)) = text.split_first_chunk::<19>() else { return Err(SHAPE) };
     let [y1, y2, y3, y4, d1, m1, m2, d2, day1, day2, t, clock @ ..] = *head;
     let date = digit_pairs([y1, y2, y3, y4, d1, m1, m2, d2], b"0000-00-");
@@ -77,11 +84,8 @@ fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
     let millis = if second == 60 { 0 } else { fraction };
     let seconds =
         days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset(rest)?;
-    match u64::try_from(seconds * 1000 + millis).map(EventTime) {
-        Ok(time) if time <= EventTime::LATEST => Ok(time),
-        Ok(_) => Err(TOO_LATE),
-        Err(_) => Err("is before 1970"),
-    }
+    let millis = seconds * 1000 + millis;
+    if millis > EventTime::LATEST.0 as i64 { Err(TOO_LATE) } else { Ok(millis) }
 }
 
 /// The numbers that adjacent digits of a text form, or `None` if the text does not have the given form.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
 use crate::time::millis;
+use crate::time::signed_time::SignedTime;
 
 /// The size and slide of sliding or tumbling windows. Tumbling windows have a slide equal to the size.
 /// Windows are aligned with the Unix epoch.
@@ -120,10 +121,20 @@ impl WindowSpec {
         last..last.plus(self.slide)
     }
 
-    /// The window that ends at `end`. The start of a window that reaches back before the epoch is the epoch.
+    /// The window that ends at `end`. The first windows of 1970 begin before it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_core::{EventTime, SignedTime, WindowSpec};
+    /// let spec = WindowSpec::sliding(Duration::from_secs(60), Duration::from_secs(10))?;
+    /// assert_eq!(spec.window_ending(EventTime(10_000)).start, SignedTime(-50_000));
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub const fn window_ending(&self, end: EventTime) -> Window {
-        Window { start: EventTime(end.0.saturating_sub(self.size)), end }
+        let last = if end.0 > i64::MAX as u64 { i64::MAX } else { end.0 as i64 };
+        // A size is at most a year.
+        Window { start: SignedTime(last - self.size as i64), end }
     }
 }
 
@@ -139,17 +150,30 @@ impl Default for WindowSpec {
 /// ```
 /// use telemetra_core::{EventTime, WindowSpec};
 /// let window = WindowSpec::default().window_ending(EventTime(120_000));
-/// assert_eq!((window.start, window.end, window.seconds()), (EventTime(60_000), EventTime(120_000), 60.0));
+/// assert!(window.start == EventTime(60_000) && window.end == EventTime(120_000));
+/// assert_eq!(window.seconds(), 60.0);
 /// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
-    /// The first instant of the window.
-    pub start: EventTime,
+    /// The first instant of the window, which may be before 1970.
+    pub start: SignedTime,
     /// The first instant after the window.
     pub end: EventTime,
 }
 
 impl Window {
+    /// Returns whether a time is in the window.
+    ///
+    /// ```
+    /// use telemetra_core::{EventTime, SignedTime, Window};
+    /// let window = Window { start: SignedTime(-50_000), end: EventTime(10_000) };
+    /// assert!(window.contains(EventTime(0)) && !window.contains(EventTime(10_000)));
+    /// ```
+    #[must_use]
+    pub fn contains(&self, time: EventTime) -> bool {
+        self.start <= time && time < self.end
+    }
+
     /// The length of the window in seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {

@@ -7,6 +7,7 @@ use std::fmt::{self, Write};
 use crate::column::Value;
 use crate::data::Data;
 use crate::time::event_time::EventTime;
+use crate::time::signed_time::SignedTime;
 use crate::write::table::Table;
 
 /// A row of a table: a value of your own type that the pipeline writes into every sink. A row with the same
@@ -107,6 +108,8 @@ pub enum KeyPart {
     Integer(i128),
     /// True or false.
     Bool(bool),
+    /// A time before 1970.
+    BeforeEpoch(SignedTime),
     /// A time.
     Time(EventTime),
     /// Text, also of values of other kinds.
@@ -122,6 +125,8 @@ impl KeyPart {
             Value::Signed(n) => Self::Integer(n.into()),
             Value::Bool(b) => Self::Bool(b),
             Value::Time(time) => Self::Time(time),
+            Value::BeforeEpoch(time) if time >= EventTime::MIN => Self::Time(time.or_epoch()),
+            Value::BeforeEpoch(time) => Self::BeforeEpoch(time),
             Value::Bytes(bytes) => Self::Bytes(bytes.into()),
             Value::Text(text) => Self::Text(text.into()),
             value => Self::Text(plain(value).into()),
@@ -134,6 +139,7 @@ impl fmt::Display for KeyPart {
         match self {
             Self::Integer(n) => write!(f, "{n}"),
             Self::Bool(b) => write!(f, "{b}"),
+            Self::BeforeEpoch(time) => write!(f, "{time}"),
             Self::Time(time) => write!(f, "{time}"),
             Self::Text(text) => f.write_str(text),
             Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),

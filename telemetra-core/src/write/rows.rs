@@ -68,7 +68,7 @@ impl<K: Key, S: Data> Layout<SummaryRow<K, S>> {
             table,
             move |row: &SummaryRow<K, S>, put: &mut dyn FnMut(Value<'_>)| {
                 row.key.values(put);
-                put(Value::Time(row.summary.window.start));
+                put(row.summary.window.start.into());
                 put(Value::Time(row.summary.window.end));
                 values(&row.summary.value, row.summary.window, put);
                 put(Value::Revision);

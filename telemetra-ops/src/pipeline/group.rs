@@ -345,7 +345,6 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
     fn build(self: Box<Self>, graph: &Graph<'scope>) {
         let (context, windows) = (graph.context(), self.windows);
         let name = format!("windows {}", self.name);
-        let is_sessions = self.gap.is_some();
         let early_name = format!("early {}", self.name);
         let mut early = empty(graph.scope()).as_collection();
         let summaries = match self.partials {
@@ -389,15 +388,9 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
                 }
             }
         };
-        let (size, sliding) = (windows.windows.size(), !is_sessions);
         let published =
             if self.early.is_some() { summaries.clone().concat(early.clone()) } else { summaries.clone() };
-        let rows = published.flat_map(move |(key, summary)| {
-            // Windows that would begin before 1970 are cut at the epoch. All of them begin at the same
-            // instant, which is part of a row's key.
-            let is_whole = !sliding || summary.window.end - summary.window.start == size;
-            is_whole.then_some(SummaryRow { key, summary })
-        });
+        let rows = published.map(|(key, summary)| SummaryRow { key, summary });
         let (summary_layout, moment_layout) = self.layouts;
         if self.is_published {
             graph.publish_within(&summary_layout, rows, windows.horizon);

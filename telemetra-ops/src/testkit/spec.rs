@@ -101,7 +101,7 @@ pub fn sessions<'scope, K: Key, A: Accumulator, D: Data>(
                 for ((_, payload), count) in session {
                     (0..*count).for_each(|_| add(&mut accumulator, payload));
                 }
-                let window = Window { start: *start, end: last.plus(gap) };
+                let window = Window { start: (*start).into(), end: last.plus(gap) };
                 output.push((Summary { window, value: Arc::new(accumulator.finish()) }, 1));
             }
         })

@@ -103,6 +103,7 @@ fn value(out: &mut Vec<u8>, column: &Column, key: bool, value: Value<'_>) -> Res
         (ColumnKind::Time, Value::Time(time)) => {
             out.extend(i64::try_from(time.0).unwrap_or(i64::MAX).to_le_bytes());
         }
+        (ColumnKind::Time, Value::BeforeEpoch(time)) => out.extend(time.0.to_le_bytes()),
         (ColumnKind::Text, Value::Text(text)) => bytes(out, text.as_bytes()),
         (ColumnKind::Text, Value::Shown(text)) | (ColumnKind::Json, Value::Json(text)) => {
             let mut shown = String::new();

@@ -79,6 +79,7 @@ impl Reporter {
         if code == Code::PartitionEOF {
             return;
         }
+        let code = if is_of_tls(code, reason) { Code::SSL } else { code };
         if is_of_servers(code) {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             // The error that all brokers are down explains less than the error of one of them.
@@ -132,9 +133,31 @@ impl Reporter {
     }
 }
 
+/// Whether a broken connection is broken because TLS cannot be agreed upon, which no retry mends. librdkafka says so by
+/// its code only if the server's answer comes after its first call of OpenSSL; if it comes during it, by the text alone.
+fn is_of_tls(code: Code, reason: &str) -> bool {
+    let permanent = ["certificate verify failed", "wrong version number"];
+    code == Code::BrokerTransportFailure && permanent.iter().any(|text| reason.contains(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_refused_at_once_is_permanent_too() {
+        let reporter = Reporter::new(&KafkaConfig::new("host:9092"));
+        let broken = KafkaError::Global(Code::BrokerTransportFailure);
+        let because = |reason: &str| {
+            reporter.error(&broken, reason);
+            reporter.timed_out("cannot read", KafkaError::Global(Code::OperationTimedOut)).retry()
+        };
+        let refused = "ssl://host:9092/bootstrap: error:0A000086:SSL routines::certificate verify failed \
+                       (after 2ms in state SSL_HANDSHAKE)";
+        assert_eq!(because(refused), Retry::Permanent);
+        let closed = "ssl://host:9092/bootstrap: error:0A000126:SSL routines::unexpected eof while reading";
+        assert_eq!(because(closed), Retry::Transient);
+    }
 
     #[test]
     fn a_kind_is_logged_at_first_and_then_withheld() {

@@ -70,7 +70,7 @@ const SHARDS: usize = 64;
 /// let changes = reader.subscribe(16);
 ///
 /// view.open(&[layout.table().clone()], None)?;
-/// let window = Window { start: EventTime(0), end: EventTime(60_000) };
+/// let window = Window { start: EventTime(0).into(), end: EventTime(60_000) };
 /// let row = SummaryRow { key: "d1".to_owned(), summary: Summary { window, value: 7.into() } };
 /// view.apply(&[Batch { time: EventTime(59_999), changes: vec![layout.upsert(row, 0)] }])?;
 ///

@@ -145,7 +145,7 @@ impl<S, K> LiveReader<S, K> {
     /// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
     /// for count in 1..=3 {
     ///     let end = EventTime(count * 60_000);
-    ///     let window = Window { start: end.minus(60_000), end };
+    ///     let window = Window { start: end.minus(60_000).into(), end };
     ///     let row = SummaryRow { key: "d1".to_owned(), summary: Summary { window, value: count.into() } };
     ///     view.apply(&[Batch { time: end.minus(1), changes: vec![layout.upsert(row, 0)] }])?;
     /// }

@@ -128,6 +128,7 @@ fn put(out: &mut Vec<u8>, kind: Kind, optional: bool, key: bool, value: Value<'_
         (Kind::Time, Value::Time(time)) => {
             out.extend(i64::try_from(time.0).unwrap_or(i64::MAX).to_le_bytes());
         }
+        (Kind::Time, Value::BeforeEpoch(time)) => out.extend(time.0.to_le_bytes()),
         (Kind::Text, Value::Text(text)) => sized(out, text.as_bytes())?,
         (Kind::Text, Value::Shown(text) | Value::Json(text)) => {
             let mut shown = String::new();

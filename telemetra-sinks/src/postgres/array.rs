@@ -3,13 +3,15 @@
 use std::fmt::{self, Display, Write};
 
 use bytes::BytesMut;
-use telemetra_core::{ColumnKind, EventTime, Value};
+use telemetra_core::{ColumnKind, EventTime, SignedTime, Value};
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use super::numeric;
 
 /// Milliseconds from the Unix epoch to that of Postgres, the year 2000.
 const EPOCH: i64 = 946_684_800_000;
+/// The first millisecond that a timestamp can hold, in the year 4714 before Christ.
+const FIRST: i64 = -210_866_803_200_000;
 /// The last millisecond that a timestamp can hold, in the year 294276.
 pub(super) const LAST: u64 = 9_224_318_015_999_999;
 
@@ -65,6 +67,7 @@ impl Array {
             (ColumnKind::Float, Value::Float(x)) if x.is_finite() => self.element(&x.to_be_bytes()),
             (ColumnKind::Float, Value::Float(_)) => self.null(),
             (ColumnKind::Time, Value::Time(time)) => self.element(&micros(time).to_be_bytes()),
+            (ColumnKind::Time, Value::BeforeEpoch(time)) => self.element(&micros_before(time).to_be_bytes()),
             (ColumnKind::Decimal, Value::Decimal(decimal)) => {
                 self.element_by(|bytes| numeric::encode(decimal, bytes));
             }
@@ -216,6 +219,7 @@ pub(super) fn is_exact(value: Value<'_>) -> bool {
     match value {
         Value::Unsigned(n) => i64::try_from(n).is_ok(),
         Value::Time(time) => time.0 <= LAST || time == EventTime::MAX,
+        Value::BeforeEpoch(time) => time.0 >= FIRST,
         _ => true,
     }
 }
@@ -231,6 +235,12 @@ pub(super) fn micros(time: EventTime) -> i64 {
         Ok(millis) if time.0 <= LAST => (millis - EPOCH) * 1000,
         _ => i64::MAX,
     }
+}
+
+/// Returns the microseconds since the year 2000 of a time before 1970; `-infinity` for times beyond the range of a
+/// timestamp, which no start of a window is.
+fn micros_before(time: SignedTime) -> i64 {
+    if time.0 < FIRST { i64::MIN } else { (time.0 - EPOCH) * 1000 }
 }
 
 /// Returns the event time of a timestamp.

@@ -4,7 +4,8 @@
 use std::cmp::Ordering;
 
 use telemetra_core::{
-    Action, AnyRow, Batch, Change, Column, ColumnKind, EventTime, ExternalError, KeyPart, RowKey, Value,
+    Action, AnyRow, Batch, Change, Column, ColumnKind, EventTime, ExternalError, KeyPart, RowKey, SignedTime,
+    Value,
 };
 
 use super::array::{Array, is_exact, shows_nul, without_nul};
@@ -16,7 +17,7 @@ pub(super) struct Entry<'a> {
     pub(super) change: &'a Change,
     time: EventTime,
     /// The time that decides the partition by day, if it is part of the table's key but not of the row's.
-    day: EventTime,
+    day: SignedTime,
 }
 
 /// Returns the last change of each row of each table, sorted by key, so that all writers of a table lock its
@@ -42,11 +43,12 @@ pub(super) fn last_changes<'a>(
             }
             let plan = &plans[place];
             let has_day = plan.keys.len() > plan.table.keys().len();
-            let (mut nth, mut day, mut inexact) = (0, EventTime::MIN, None);
+            let (mut nth, mut day, mut inexact) = (0, SignedTime::default(), None);
             change.row.values(&mut |value| {
                 if plan.keys.contains(&nth) {
                     match value {
-                        Value::Time(time) if has_day => day = time,
+                        Value::Time(time) if has_day => day = time.into(),
+                        Value::BeforeEpoch(time) if has_day => day = time,
                         _ => merges[place] |= is_merged(value),
                     }
                     if !is_exact(value) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use telemetra_core::{Action, AnyRow, Batch, EventTime, ExternalError, Table, Value};
+use telemetra_core::{Action, AnyRow, Batch, EventTime, ExternalError, SignedTime, Table, Value};
 use tokio_postgres::{Client, Error};
 
 use super::array::event_time;
@@ -15,7 +15,7 @@ use super::schema::LOCK;
 use super::session::{Session, Timestamp};
 
 /// The milliseconds of a day.
-const DAY: u64 = 86_400_000;
+const DAY: i64 = 86_400_000;
 /// The event time between two searches for old days, in milliseconds.
 const SWEEP_EVERY: u64 = 3_600_000;
 /// The time for which new readers may wait while dropping a day waits for current readers.
@@ -27,7 +27,8 @@ pub(super) struct Retention {
     keep: u64,
     /// The tables that are partitioned by day.
     tables: Vec<String>,
-    known: BTreeSet<(String, u64)>,
+    /// Days since 1970, negative before.
+    known: BTreeSet<(String, i64)>,
     next_sweep: EventTime,
 }
 
@@ -39,8 +40,9 @@ impl Retention {
     }
 
     /// Returns the first time that is kept as of `now`, the beginning of a day.
-    pub(super) fn cutoff(&self, now: EventTime) -> EventTime {
-        EventTime(now.minus(self.keep).0 / DAY * DAY)
+    pub(super) fn cutoff(&self, now: EventTime) -> SignedTime {
+        let first = SignedTime::from(now).0.saturating_sub_unsigned(self.keep);
+        SignedTime(day_of(SignedTime(first)) * DAY)
     }
 
     /// Creates the days that these rows need. Readers and writers do not wait for it.
@@ -50,8 +52,8 @@ impl Retention {
         let upserts =
             batches.iter().flat_map(|batch| &batch.changes).filter(|change| change.action == Action::Upsert);
         let days = upserts.filter_map(|change| {
-            let time = time_of(&*change.row).filter(|time| (cutoff..=EventTime::LATEST).contains(time))?;
-            Some((change.table(), time.0 / DAY))
+            let time = time_of(&*change.row)?;
+            (time >= cutoff && time <= EventTime::LATEST).then_some((change.table(), day_of(time)))
         });
         let days: BTreeSet<_> = days.collect();
         let days = days.into_iter().map(|(table, day)| (table.to_owned(), day));
@@ -87,7 +89,7 @@ impl Retention {
             client.query_one(sql, &[&fence.pipeline]).await.map(|row| row.get::<_, Option<Timestamp>>(0))
         })?;
         let Some(all_have) = all_have else { return Ok(()) };
-        let cutoff = self.cutoff(event_time(all_have.0)).0 / DAY;
+        let cutoff = day_of(self.cutoff(event_time(all_have.0)));
         let old = session
             .run(&"could not look for old days", async |client| old(client, &self.tables, cutoff).await)?;
         for name in old {
@@ -111,29 +113,34 @@ impl Retention {
 }
 
 /// Returns the time by which a row is kept, if its table is partitioned by day.
-pub(super) fn time_of(row: &dyn AnyRow) -> Option<EventTime> {
+pub(super) fn time_of(row: &dyn AnyRow) -> Option<SignedTime> {
     let table = row.table();
     let day = table.position(&table.day_column()?.name)?;
     let (mut nth, mut time) = (0, None);
     row.values(&mut |value| {
-        if nth == day
-            && let Value::Time(found) = value
-        {
-            time = Some(found);
+        match value {
+            Value::Time(found) if nth == day => time = Some(found.into()),
+            Value::BeforeEpoch(found) if nth == day => time = Some(found),
+            _ => {}
         }
         nth += 1;
     });
     time
 }
 
+/// Returns the day of a time, counted from 1970, negative before.
+fn day_of(time: SignedTime) -> i64 {
+    time.0.div_euclid(DAY)
+}
+
 /// Returns the name of a day's partition, which ends in year, month and day.
-fn name_of(table: &str, day: u64) -> String {
-    let date = EventTime(day * DAY).to_string();
+fn name_of(table: &str, day: i64) -> String {
+    let date = SignedTime(day * DAY).to_string();
     format!("{table}_{}{}{}", &date[..4], &date[5..7], &date[8..10])
 }
 
 /// Creates the partitions of these days.
-async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Error> {
+async fn make(client: &Client, days: &BTreeSet<(String, i64)>) -> Result<(), Error> {
     let there = client
         .query(
             "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
@@ -161,7 +168,7 @@ async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Err
 }
 
 /// Returns the partitions of days before `cutoff`.
-async fn old(client: &Client, tables: &[String], cutoff: u64) -> Result<Vec<String>, Error> {
+async fn old(client: &Client, tables: &[String], cutoff: i64) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     for table in tables {
         let first_kept = name_of(table, cutoff);

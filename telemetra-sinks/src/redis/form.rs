@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use telemetra_core::{
-    AnyRow, Change, Column, ColumnKind, EventTime, ExternalError, KeyPart, RowKey, Shape, Table, Value,
-    Window,
+    AnyRow, Change, Column, ColumnKind, EventTime, ExternalError, KeyPart, RowKey, Shape, SignedTime, Table,
+    Value, Window,
 };
 
 use super::RedisKeys;
@@ -184,11 +184,12 @@ impl Form {
         if self.kept == Kept::Rows {
             return Ok(Place::Row { key: self.row_key(row, subject, keys)?.into(), time: row.time() });
         }
-        let (mut at, mut times, mut moment_type) = (0, [None; 3], None);
+        let (mut at, mut times, mut moment_type) = (0, [None::<SignedTime>; 3], None);
         row.values(&mut |value| {
             if let Some(place) = self.places.iter().position(|place| *place == at) {
                 match value {
-                    Value::Time(time) => times[place] = Some(time),
+                    Value::Time(time) => times[place] = Some(time.into()),
+                    Value::BeforeEpoch(time) => times[place] = Some(time),
                     Value::Text(text) => moment_type = Some(text.into()),
                     _ => {}
                 }
@@ -196,8 +197,11 @@ impl Form {
             at += 1;
         });
         match (self.kept, times, moment_type) {
-            (Kept::Latest, [Some(start), Some(end), _], _) => Ok(Place::Window(Window { start, end })),
+            (Kept::Latest, [Some(start), Some(end), _], _) => {
+                Ok(Place::Window(Window { start, end: end.or_epoch() }))
+            }
             (Kept::Moments, [Some(started_at), _, ended_at], Some(moment_type)) => {
+                let (started_at, ended_at) = (started_at.or_epoch(), ended_at.map(SignedTime::or_epoch));
                 Ok(Place::Moment { started_at, moment_type, ended_at })
             }
             _ => Err(unwritable(row)),

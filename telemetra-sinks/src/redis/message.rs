@@ -70,6 +70,7 @@ pub(super) fn text(out: &mut String, value: Value<'_>) -> Result<bool, fmt::Erro
         Value::Text(plain) => out.push_str(plain),
         Value::Shown(shown) | Value::Json(shown) => write!(out, "{shown}")?,
         Value::Time(time) => write!(out, "{time}")?,
+        Value::BeforeEpoch(time) => write!(out, "{time}")?,
         Value::Decimal(decimal) => write!(out, "{decimal}")?,
         Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?,
         value => json::value(out, value)?,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use telemetra_core::{Action, Change, EventTime};
+use telemetra_core::{Action, Change, EventTime, SignedTime};
 
 use super::form::Place;
 use super::message::Kind;
@@ -51,7 +51,7 @@ pub(super) struct Subject {
 /// The rows of a subject in one table, each with its end, if it has one.
 enum Held {
     /// Windows by their start, as windows of one table and subject have one length or do not overlap.
-    Windows(BTreeMap<EventTime, (EventTime, Change)>),
+    Windows(BTreeMap<SignedTime, (EventTime, Change)>),
     /// Moments by start and type.
     Moments(BTreeMap<(EventTime, Box<str>), (Option<EventTime>, Change)>),
     /// Other rows by the name of their key.
@@ -232,7 +232,7 @@ impl Subject {
 }
 
 /// Forgets windows that ended before `since`, except the newest `keep`.
-fn forget_windows(windows: &mut BTreeMap<EventTime, (EventTime, Change)>, since: EventTime, keep: usize) {
+fn forget_windows(windows: &mut BTreeMap<SignedTime, (EventTime, Change)>, since: EventTime, keep: usize) {
     while windows.len() > keep && windows.first_key_value().is_some_and(|(_, (end, _))| *end < since) {
         windows.pop_first();
     }

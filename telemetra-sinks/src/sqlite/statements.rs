@@ -97,6 +97,7 @@ fn bind(
         Value::Null | Value::Float(_) => statement.raw_bind_parameter(index, Null),
         Value::Text(text) => statement.raw_bind_parameter(index, text),
         Value::Time(time) => statement.raw_bind_parameter(index, millis(time)),
+        Value::BeforeEpoch(time) => statement.raw_bind_parameter(index, time.0),
         Value::Decimal(decimal) => bind_shown(statement, index, &decimal, scratch),
         Value::Shown(shown) | Value::Json(shown) => bind_shown(statement, index, shown, scratch),
         Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes),

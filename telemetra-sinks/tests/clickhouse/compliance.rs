@@ -34,7 +34,7 @@ fn keeps_the_contract(make: &dyn Fn() -> Database) {
                 for row in databases[&n].rows(&format!("SELECT * FROM {name}_current")) {
                     let part = |column: &telemetra_core::Column| match &row[&*column.name] {
                         // Before 20.4 times are milliseconds.
-                        Json::String(text) if column.kind == ColumnKind::Time && text.contains('-') => {
+                        Json::String(text) if column.kind == ColumnKind::Time && text.contains(':') => {
                             let time: jiff::Timestamp =
                                 format!("{}Z", text.replace(' ', "T")).parse().unwrap();
                             time.as_millisecond().to_string()

@@ -12,7 +12,7 @@ use telemetra_core::{
 
 pub(crate) fn window(nth: u64) -> Window {
     let start = EventTime(1_767_225_600_000 + nth * 10_000);
-    Window { start, end: start.plus(60_000) }
+    Window { start: start.into(), end: start.plus(60_000) }
 }
 
 /// As of the end of the `nth` window.

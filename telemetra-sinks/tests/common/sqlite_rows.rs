@@ -57,7 +57,7 @@ impl Row for Sample {
 /// The window of a minute that begins ten seconds after the one before.
 pub(crate) fn window(nth: u64) -> Window {
     let start = EventTime(1_767_225_600_000 + 10_000 * nth);
-    Window { start, end: start.plus(60_000) }
+    Window { start: start.into(), end: start.plus(60_000) }
 }
 
 pub(crate) type Reading = SummaryRow<String, u64>;
@@ -98,8 +98,8 @@ pub(crate) fn moment(device: &str, open: bool) -> Moment<String> {
     Moment {
         key: device.to_owned(),
         moment_type: "spike".into(),
-        started_at: window(0).start,
-        peak_at: window(0).start,
+        started_at: window(0).start.or_epoch(),
+        peak_at: window(0).start.or_epoch(),
         last_at: window(0).end,
         open,
         detection_method: "zscore".into(),

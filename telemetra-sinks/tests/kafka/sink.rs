@@ -60,7 +60,7 @@ pub(crate) fn tables() -> Vec<Arc<Table>> {
 
 pub(crate) fn batch(nth: u64, devices: &[&str], action: Action) -> Batch {
     let start = EventTime(60_000 * nth);
-    let window = Window { start, end: start.plus(60_000) };
+    let window = Window { start: start.into(), end: start.plus(60_000) };
     let change = |device: &&str| {
         let row =
             SummaryRow { key: (*device).to_owned(), summary: Summary { window, value: (nth + 1).into() } };

@@ -166,8 +166,8 @@ fn a_session_that_grows_is_one_window() {
     let mut view = view(HOUR);
     let session = |start: u64, end: u64, count| {
         let mut row = readings_row("d1", 0, Readings { count, ..Readings::default() });
-        let epoch = window(0).start;
-        row.summary.window = Window { start: epoch.plus(start), end: epoch.plus(end) };
+        let epoch = window(0).start.or_epoch();
+        row.summary.window = Window { start: epoch.plus(start).into(), end: epoch.plus(end) };
         row
     };
     let layout = readings_in("device_minute");

@@ -5,7 +5,8 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use telemetra_core::{
-    Action, Batch, Change, Column, ColumnKind, EventTime, Layout, Retry, Shard, Sink, Table, Value, Window,
+    Action, Batch, Change, Column, ColumnKind, EventTime, Layout, Retry, Shard, SignedTime, Sink, Table,
+    Value, Window,
 };
 use telemetra_core::{Summary, SummaryRow};
 use telemetra_sinks::Postgres;
@@ -38,7 +39,7 @@ fn tables() -> Vec<Arc<Table>> {
 
 fn window(day: u64) -> Change {
     let start = EventTime(START + day * DAY + 1);
-    let window = Window { start, end: start.plus(60_000) };
+    let window = Window { start: start.into(), end: start.plus(60_000) };
     let value = Readings { count: day, ..Readings::default() };
     let row = SummaryRow { key: "d".to_owned(), summary: Summary { window, value: value.into() } };
     readings_in("device_minute").upsert(row, 0)
@@ -90,6 +91,31 @@ fn days_are_made_as_needed_and_dropped_when_they_are_too_old() {
     let indexes =
         "SELECT count(*) FROM pg_index WHERE indrelid = 'device_minute_20260105'::regclass AND indisunique";
     assert_eq!(database.text(indexes), "1");
+}
+
+#[test]
+fn windows_that_begin_before_1970_are_in_a_day_of_their_own() {
+    let database = database();
+    let mut sink = sink(&database);
+    sink.open(&tables(), None).unwrap();
+    let window = |end: u64, count: u64| {
+        let window = Window { start: SignedTime(end as i64 - 60_000), end: EventTime(end) };
+        let value = Readings { count, ..Readings::default() };
+        let row = SummaryRow { key: "d".to_owned(), summary: Summary { window, value: value.into() } };
+        readings_in("device_minute").upsert(row, 0)
+    };
+    let batch = |time: u64, changes| Batch { time: EventTime(time), changes };
+    sink.apply(&[
+        batch(9_999, vec![window(10_000, 1)]),
+        batch(69_999, vec![window(20_000, 2), window(70_000, 3)]),
+    ])
+    .unwrap();
+    assert_eq!(days(&database, "device_minute"), "19691231 19700101");
+    assert_eq!(database.text(COUNTS), "1 2 3");
+    let first = "SELECT extract(epoch FROM min(window_start))::int::text FROM device_minute";
+    assert_eq!(database.text(first), "-50");
+    sink.apply(&[batch(3 * DAY, vec![])]).unwrap();
+    assert_eq!(days(&database, "device_minute"), "");
 }
 
 #[test]

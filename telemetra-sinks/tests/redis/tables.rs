@@ -189,8 +189,8 @@ fn a_session_that_grows_is_one_window() {
     open(&mut writer, None).unwrap();
     let session = |start: u64, end: u64, count: u64, revision| {
         let mut row = readings_row("d1", 0, Readings { count, ..Readings::default() });
-        let epoch = common::window(0).start;
-        row.summary.window = telemetra_core::Window { start: epoch.plus(start), end: epoch.plus(end) };
+        let epoch = common::window(0).start.or_epoch();
+        row.summary.window = telemetra_core::Window { start: epoch.plus(start).into(), end: epoch.plus(end) };
         common::change(&readings_in("device_minute"), row, revision, Action::Upsert)
     };
     let gone = |mut change: Change| {

@@ -57,7 +57,7 @@ pub(super) fn batches(raw: &[Vec<Raw>]) -> Vec<Batch> {
                 3 => moment_layout().erase(moment(id, start, revision % 2 == 0)),
                 _ => {
                     let value = StreamSummary { chat_count: revision.into(), ..StreamSummary::default() };
-                    let window = Window { start, end: start.plus(60_000) };
+                    let window = Window { start: start.into(), end: start.plus(60_000) };
                     let summary = Summary { window, value: value.into() };
                     summary_layout().erase(SummaryRow { key: id, summary })
                 }

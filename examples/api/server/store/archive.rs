@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
-use telemetra::core::EventTime;
+use telemetra::core::{EventTime, SignedTime};
 
 use super::{Cursor, MetricsQuery, MomentFilter, MomentQuery, oldest_first, page};
 use crate::server::model::{Metrics, MomentInfo, Time};
@@ -153,7 +153,7 @@ fn millis(time: EventTime) -> i64 {
 }
 
 fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Time> {
-    Ok(Time(EventTime(row.get::<_, i64>(column)?.unsigned_abs())))
+    Ok(Time(SignedTime(row.get(column)?).or_epoch()))
 }
 
 /// A count, which SQLite holds as a signed number.

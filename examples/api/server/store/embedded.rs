@@ -108,7 +108,9 @@ impl Embedded {
 
 /// When a stream last had an event, to within a window; where its windows are no longer in memory, when it last changed.
 fn last_event(view: &View) -> EventTime {
-    view.published_windows().next_back().map_or_else(|| view.updated(), |newest| newest.row.window.start)
+    view.published_windows()
+        .next_back()
+        .map_or_else(|| view.updated(), |newest| newest.row.window.start.or_epoch())
 }
 
 impl Store for Embedded {

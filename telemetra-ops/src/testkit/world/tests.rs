@@ -68,7 +68,7 @@ type Rows<V> = BTreeMap<(u64, u64), (u64, V)>;
 fn rows_of<V: Data>(outcome: &Outcome) -> Rows<V> {
     let rows = outcome.rows_of::<SummaryRow<u64, V>>().into_iter();
     rows.map(|SummaryRow { key, summary }| {
-        ((key, summary.window.start.0), (summary.window.end.0, V::clone(&summary.value)))
+        ((key, summary.window.start.or_epoch().0), (summary.window.end.0, V::clone(&summary.value)))
     })
     .collect()
 }

@@ -74,6 +74,7 @@ pub(super) fn message_key(row: &dyn AnyRow) -> String {
         // Writing to a string does not fail.
         let _ = match part {
             KeyPart::Time(time) => write!(key, "{}", time.0),
+            KeyPart::BeforeEpoch(time) => write!(key, "{}", time.0),
             KeyPart::Text(text) if n > 0 => key.write_str(&text.replace('%', "%25").replace('/', "%2F")),
             part => write!(key, "{part}"),
         };
