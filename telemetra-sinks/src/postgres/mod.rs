@@ -94,7 +94,7 @@ const MOST_ROWS: usize = 65_536;
 /// # Cost
 ///
 /// The sink holds one connection for each shard. A transaction takes two round trips, however many rows and
-/// tables it has.
+/// tables it has, and sends statements of at most 16,384 rows each.
 ///
 /// ```no_run
 /// use telemetra_core::Sink;
