@@ -39,9 +39,9 @@ const TRIES: usize = 100;
 ///
 /// # Errors
 ///
-/// Errors of the network, time-outs, and answers that the service is busy (408, 429, 5xx) are transient. Wrong
+/// Errors of the network, time-outs, and answers that the service is busy (408, 409, 425, 429, 5xx) are transient. Wrong
 /// credentials, a missing bucket, and a place that another process has taken over are permanent. S3 takes blobs of up
-/// to 5 GB.
+/// to 5 GB. A blob is held in memory while it is stored or read.
 ///
 /// ```
 /// use telemetra_core::checkpoint::CheckpointStore;
@@ -102,7 +102,8 @@ impl Index {
 }
 
 impl ObjectCheckpoints {
-    /// Creates a store under the URL of `config`. The first call of a method of the store makes the first request.
+    /// Creates a store under the URL of `config`. The first call of a method of the store makes the first request, so a
+    /// missing bucket is an error of that call.
     ///
     /// # Errors
     ///
