@@ -228,7 +228,7 @@ async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// Why nothing was taken, as problem details (RFC 9457).
+/// The reason why nothing was taken, as problem details (RFC 9457).
 struct Problem {
     status: StatusCode,
     detail: String,

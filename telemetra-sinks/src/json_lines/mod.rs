@@ -123,9 +123,9 @@ struct Opened {
     changes: Rolling,
     letters: Rolling,
     lines: ChangeLines,
-    /// Whether an error may have left half a line in a file.
+    /// True if an error may have left half a line in a file.
     torn: bool,
-    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// True if the dead letters are those of an earlier run, which the first letter or change of this run
     /// deletes.
     letters_are_old: bool,
     text: String,
@@ -342,7 +342,7 @@ impl Opened {
 }
 
 impl Settings {
-    /// Whether a batch of this time begins a new file.
+    /// Returns whether a batch of this time begins a new file.
     fn is_over(&self, changes: &Rolling, time: EventTime) -> bool {
         let (Some(length), Some(first)) = (changes.length(), changes.number()) else { return true };
         length >= self.rotate_bytes

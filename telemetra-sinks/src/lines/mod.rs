@@ -263,7 +263,7 @@ impl Source for Lines {
     }
 }
 
-/// Whether the path is neither a file nor a folder.
+/// Returns whether the path is neither a file nor a folder.
 fn is_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }

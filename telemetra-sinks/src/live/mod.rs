@@ -101,7 +101,7 @@ struct Shared<S, K> {
     /// The accepted tables; empty before the view is opened.
     tables: RwLock<Vec<Arc<Table>>>,
     horizon: u64,
-    /// Whether rows of other types that have an event time are kept within the horizon.
+    /// True if rows of other types that have an event time are kept within the horizon.
     timed: AtomicBool,
     subscribers: Subscribers,
 }

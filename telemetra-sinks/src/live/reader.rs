@@ -189,8 +189,8 @@ impl<S, K> LiveReader<S, K> {
 }
 
 impl<S: Data, K: Key> Shared<S, K> {
-    /// Whether the view keeps a row: not if it is of another grouping, nor, unless that is set, if it is of
-    /// another type and has an event time.
+    /// Returns whether the view keeps a row: a window or moment of its grouping, or a row of another type that has no
+    /// event time, or one that has if timed rows are kept.
     pub(super) fn keeps(&self, row: &dyn AnyRow) -> bool {
         row.typed().is::<SummaryRow<K, S>>()
             || row.typed().is::<Moment<K>>()

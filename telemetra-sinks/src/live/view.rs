@@ -103,7 +103,7 @@ impl<S, K> SubjectView<S, K> {
         self.updated
     }
 
-    /// Whether a row in it ended before `since`.
+    /// Returns whether a row in it ended before `since`.
     pub(super) fn is_stale(&self, since: EventTime) -> bool {
         self.windows.front().is_some_and(|(window, _)| window.end < since)
             || self.moments.values().any(|(end, _)| end.is_some_and(|end| end < since))
@@ -122,7 +122,7 @@ impl<S, K> SubjectView<S, K> {
         self.withdrawn.retain(|held| held.time >= since);
     }
 
-    /// Whether no row is left in it.
+    /// Returns whether no row is left in it.
     pub(super) fn is_bare(&self) -> bool {
         self.rows.is_empty()
             && self.windows.is_empty()
@@ -130,7 +130,7 @@ impl<S, K> SubjectView<S, K> {
             && self.withdrawn.is_empty()
     }
 
-    /// Whether it contains this row among those of other types.
+    /// Returns whether it contains this row among those of other types.
     pub(super) fn holds(&self, row: &dyn AnyRow) -> bool {
         self.place(row).is_ok()
     }

@@ -241,7 +241,7 @@ fn check_pattern(pattern: &str, of_rows: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether two patterns can produce the same key.
+/// Returns whether two patterns can produce the same key.
 fn may_meet(one: &str, other: &str) -> bool {
     let (Some((before, one)), Some((other_before, other))) = (one.split_once("{}"), other.split_once("{}"))
     else {
@@ -259,7 +259,7 @@ fn may_meet(one: &str, other: &str) -> bool {
         }
 }
 
-/// Whether a text starts and ends with these texts, without overlap.
+/// Returns whether a text starts and ends with these texts, without overlap.
 fn is_between(text: &str, (start, end): (&str, &str)) -> bool {
     text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
 }

@@ -153,7 +153,7 @@ pub struct RedisSink {
     horizon: Duration,
     silent_after: Duration,
     start_over: bool,
-    /// Whether another process writes the keys, and this one only takes note.
+    /// True if another process writes the keys, and this one only takes note.
     holds: bool,
     state: Option<State>,
 }

@@ -118,7 +118,7 @@ impl RedisServer {
         self
     }
 
-    /// Whether keys are spread over several servers.
+    /// Returns whether keys are spread over several servers.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.kind, Kind::Cluster)
     }

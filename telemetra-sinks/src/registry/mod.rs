@@ -105,12 +105,12 @@ pub struct RegisteredSchema {
 
 /// The state of a schema, as far as it is known.
 enum State {
-    /// It was asked for so many times.
+    /// The schema was asked for this number of times.
     Asked(u32),
     Known(Arc<RegisteredSchema>),
-    /// The registry said that it has none, so many times.
+    /// The registry answered this number of times that it has no such schema.
     Missing(u32),
-    /// Asking failed, and nobody was told yet.
+    /// The request failed, and no partition was told yet.
     Failed(ExternalError),
 }
 

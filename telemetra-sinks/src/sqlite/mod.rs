@@ -105,7 +105,7 @@ pub struct Sqlite {
 struct Opened {
     connection: Connection,
     progress: Progress,
-    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// True if the dead letters are those of an earlier run, which the first letter or change of this run
     /// deletes.
     letters_are_old: bool,
     /// Prevents a second process from writing the rows of this pipeline.

@@ -130,7 +130,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// Whether the changes of this table are posted.
+    /// Returns whether the changes of this table are posted.
     fn has(&self, table: &str) -> bool {
         self.tables.iter().any(|chosen| chosen == table)
     }
