@@ -150,3 +150,8 @@ pub use registry::{RegisteredSchema, SchemaRegistry};
 pub use sqlite::Sqlite;
 #[cfg(feature = "webhook")]
 pub use webhook::{Webhook, WebhookSecret};
+
+/// Runs the code of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

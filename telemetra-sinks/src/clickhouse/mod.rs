@@ -38,7 +38,8 @@ const BLOCK: usize = 8 * 1024 * 1024;
 ///
 /// Times are `DateTime64(3, 'UTC')`, on servers before 20.4 milliseconds as `Int64`; booleans are `UInt8`, decimals
 /// `Decimal(38, 6)`, bytes and JSON `String`. A float that is not finite is written as null, and a list that is null
-/// as an empty list. [`open`](Sink::open) creates missing tables and columns, and fails with a permanent error if a
+/// as an empty list. An integer beyond 2⁶³ − 1 is written as 2⁶³ − 1; in a key column it is a permanent error, as is a
+/// decimal of more than 38 digits in any. [`open`](Sink::open) creates missing tables and columns, and fails with a permanent error if a
 /// table has another engine or order, or a column another type.
 ///
 /// # Guarantees

@@ -45,7 +45,8 @@ use shape::Shape;
 /// | `_revision` | 64-bit integer | how often the row was published before |
 ///
 /// Columns of decimals are `DECIMAL(38,6)`, lists are lists, JSON is a string, and a float that is not finite is
-/// null. A column of the table with one of these names, or `day`, gets an underscore at its end.
+/// null. An integer beyond 2⁶³ − 1 is written as 2⁶³ − 1; in a key column it is a permanent error, as is a decimal of
+/// more than 38 digits in any. A column of the table with one of these names, or `day`, gets an underscore at its end.
 ///
 /// # Querying current rows
 ///

@@ -176,6 +176,23 @@ impl Sqlite {
     ///
     /// A pipeline that starts from a checkpoint keeps all rows. The tables are emptied by the first change,
     /// so a run without any change leaves the rows of the earlier run in place.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use telemetra_core::{Batch, Column, ColumnKind, EventTime, Sink, Table};
+    /// # use telemetra_sinks::Sqlite;
+    /// # let tables = [Arc::new(Table::new("devices").key(Column::new("device", ColumnKind::Text)))];
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plant.db");
+    /// # let mut sink = Sqlite::new(&path);
+    /// # sink.open(&tables, None)?;
+    /// # sink.apply(&[Batch { time: EventTime(59_999), changes: vec![] }])?;
+    /// # drop(sink);
+    /// // An earlier run has reached this time.
+    /// assert_eq!(Sqlite::new(&path).open(&tables, None)?, Some(EventTime(59_999)));
+    /// assert_eq!(Sqlite::new(&path).start_over().open(&tables, None)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
