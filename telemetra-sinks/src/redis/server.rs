@@ -97,8 +97,10 @@ impl RedisServer {
         self
     }
 
-    /// Sets the certificate and private key, in PEM, that this client presents to the server. Default: none. Like
-    /// [`authority`](Self::authority), they have an effect only with a URL of `rediss://`.
+    /// Sets the certificate and private key, in PEM, that this client presents to the server. Default: none.
+    /// Give URLs of `rediss://` with it, as with [`authority`](Self::authority): with `redis://` neither has an effect
+    /// on a single server or a master, and in a cluster the nodes that the client finds are connected to by TLS all the
+    /// same.
     #[must_use]
     pub fn certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificates().client_tls =

@@ -237,9 +237,9 @@ impl KafkaSource {
         self
     }
 
-    /// Sets how long the servers may take to answer a question about topics, partitions and their offsets, as at the
-    /// start of the pipeline; then the call fails with a transient error and is repeated. Default: 10 s; limited to
-    /// between 1 ms and one hour.
+    /// Sets how long the servers may take to answer when partitions are listed and opened, at the start of the pipeline
+    /// and when new ones are found; then the call fails with a transient error and is repeated. Default: 10 s; limited
+    /// to between 1 ms and one hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));
