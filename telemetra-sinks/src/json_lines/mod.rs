@@ -55,7 +55,7 @@ const BLOCK: usize = 1024 * 1024;
 ///   off everything after the last durable time, so each change is in the files once. A reader that follows the
 ///   files may have read lines beyond the last mark that a restart cuts off.
 /// * **Dead letters** are also written once. To recognise a dead letter that comes again after a restart, the sink
-///   may read the files of dead letters, once.
+///   may read the files of dead letters, once, and then holds their places in memory.
 /// * **One writer.** A folder belongs to one pipeline. Opening it fails with a permanent error if another pipeline
 ///   wrote to it, and with a transient error while another process has it open.
 /// * **Nothing is deleted**, except by [`start_over`](Self::start_over).

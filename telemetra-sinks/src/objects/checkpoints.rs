@@ -29,7 +29,8 @@ const TRIES: usize = 100;
 ///   read; the change is then repeated on the newer index.
 /// * [`claim`](CheckpointStore::claim) takes a place over from the process that held it before. If that process stores
 ///   or removes a blob afterwards, its call fails with a permanent error and changes nothing.
-/// * Objects of a process that died before the index listed them are removed by the next claim of place 0.
+/// * Objects of a process that died before the index listed them are removed by the next claim of place 0. Those of a
+///   process that had claimed no place, such as one that takes a savepoint, stay.
 /// * A prefix belongs to one pipeline. Do not give a bucket a lifecycle rule that deletes objects under it by age: a
 ///   checkpoint needs parts that are as old as its oldest unchanged state.
 ///
