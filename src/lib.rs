@@ -139,6 +139,8 @@ pub mod prelude {
 mod documents {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/connectors.md")]
+    struct Connectors;
     #[doc = include_str!("../docs/moments.md")]
     struct Moments;
     #[doc = include_str!("../docs/operators.md")]

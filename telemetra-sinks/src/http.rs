@@ -36,7 +36,7 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether the same request may succeed later: the server is busy, starting or broken, or still at work on
+    /// Returns whether the same request may succeed later: the server is busy, starting or broken, or still at work on
     /// the same request.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self.status, 408 | 409 | 425 | 429 | 500..=599)
@@ -166,7 +166,7 @@ fn failed(error: Error, what: &str) -> ExternalError {
     error_of(what.to_owned()).because(error)
 }
 
-/// Whether the same request would fail again.
+/// Returns whether the same request would fail again.
 pub(crate) fn lasts(error: &Error) -> bool {
     match error {
         Error::BadUri(_) | Error::Http(_) | Error::Tls(_) | Error::Pem(_) | Error::RequireHttpsOnly(_) => {
@@ -178,7 +178,7 @@ pub(crate) fn lasts(error: &Error) -> bool {
     }
 }
 
-/// Whether the handshake failed because one side does not trust the other.
+/// Returns whether the handshake failed because one side does not trust the other.
 fn is_refused_certificate(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     inner.is_some_and(is_refusal)

@@ -26,7 +26,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// [`Channel`](telemetra_core::source::Channel), which is the source of a pipeline. Use it for clients that can only
 /// send HTTP, if a loss at a crash is acceptable; see [durability](#durability).
 ///
-/// A request is a `POST` whose body has one event a line, by default JSON lines; blank lines are skipped.
+/// A request is a `POST` whose body has one event a line, by default JSON lines; empty lines are skipped.
 /// Values of binary formats, such as Avro and MessagePack, may contain the byte of a line break, so they cannot be
 /// lines: decode these in a handler of your own, and push the events by
 /// [`try_push_all`](telemetra_core::source::ChannelHandle::try_push_all). **A body is accepted as a whole or not at
@@ -73,8 +73,24 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// use telemetra_sinks::HttpPush;
 ///
 /// let (handle, source, decoder) = Channel::<Reading>::typed("pushed", 100_000)?;
-/// let app: axum::Router = axum::Router::new().route("/events", HttpPush::json_lines(handle).route());
-/// // Pipeline::new().source(source, decoder)…, and serve the app.
+/// let push = HttpPush::json_lines(handle.clone()).route();
+/// let app: axum::Router = axum::Router::new().route("/events", push.clone());
+/// // Pipeline::new().source(source, decoder)…, and serve the app. A request is answered so:
+/// # use std::{pin::pin, task::{Context, Poll, Waker}};
+/// # use axum::{body::Body, extract::Request, handler::Handler};
+/// # let post = |body: &'static str| {
+/// #     let request = Request::post("/events").body(Body::from(body)).unwrap();
+/// #     let mut answer = pin!(Handler::call(push.clone(), request, ()));
+/// #     match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+/// #         Poll::Ready(answer) => answer.status().as_u16(),
+/// #         Poll::Pending => panic!("the body is in memory"),
+/// #     }
+/// # };
+/// let two = "{\"device\": \"d1\", \"time\": 5}\n{\"device\": \"d2\", \"time\": 6}\n";
+/// assert_eq!((post(two), handle.waiting()), (202, 2));
+/// assert_eq!((post("{\"device\": \"d1\"}\n"), handle.waiting()), (400, 2));
+/// drop(source);
+/// assert_eq!(post(two), 503);
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 pub struct HttpPush<E, D = SerdeJson<E>> {
@@ -84,7 +100,9 @@ pub struct HttpPush<E, D = SerdeJson<E>> {
 }
 
 impl<E: Event + Send + 'static> HttpPush<E> {
-    /// Creates a handler of bodies of JSON lines, decoded by serde.
+    /// Creates a handler of bodies of JSON lines, decoded by serde. The events go to the channel of `handle`, whose
+    /// other end the pipeline reads. That input ends when the last clone of the handle is dropped, or one of them is
+    /// [closed](ChannelHandle::close).
     #[must_use]
     pub fn json_lines(handle: ChannelHandle<E>) -> Self
     where
@@ -96,21 +114,25 @@ impl<E: Event + Send + 'static> HttpPush<E> {
 
 impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
     /// Creates a handler of bodies whose lines `decoder` decodes. A line may contain several events, or none. A line
-    /// longer than [`RecordBatch::MAX_RECORD_BYTES`] is answered by 400.
+    /// longer than [`RecordBatch::MAX_RECORD_BYTES`] is answered by 400. The decoder sees the bytes of the line, and no
+    /// key, header or topic; its [preparation](Decoder::preparation) is not called, so a decoder that needs schemas of a
+    /// registry does not work here.
     #[must_use]
     pub fn new(handle: ChannelHandle<E>, decoder: D) -> Self {
         Self { handle, decoder: Arc::new(decoder), max_body: MAX_BODY }
     }
 
-    /// Sets the greatest length of a body, in bytes. A longer one is answered by 413. Default: 1 MiB.
+    /// Sets the greatest length of a body, in bytes. A longer one is answered by 413 as soon as more bytes have come.
+    /// Default: 1 MiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// Returns the handler of `POST`, for a path of an axum router. It has no authentication: add a layer of your
-    /// own.
+    /// Returns the handler of `POST`, for a path of an axum router; axum answers other methods by 405. It has no
+    /// authentication and no limit on the number of requests: add layers of your own. A body is read in full whatever
+    /// time the client takes, so add a time-out too.
     pub fn route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
         let push = Arc::new(self);
         post(move |request: Request| {
@@ -206,7 +228,7 @@ async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// Why nothing was taken, as problem details (RFC 9457).
+/// The reason why nothing was taken, as problem details (RFC 9457).
 struct Problem {
     status: StatusCode,
     detail: String,

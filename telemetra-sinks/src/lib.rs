@@ -6,13 +6,13 @@
 //!
 //! | connector | reads or writes | feature |
 //! |---|---|---|
-//! | [`Lines`] | source: lines of files, of standard input or of a pipe | none |
-//! | [`Folder`] | source: lines of the files of a folder, as they come and grow | none |
+//! | [`Lines`] | source: lines of files, of standard input or of a pipe | none; `compression`, `csv` |
+//! | [`Folder`] | source: lines of the files of a folder, as they come and grow | none; `compression`, `csv` |
 //! | [`JsonLines`] | sink: JSON objects, one per line, in a folder | none |
 //! | [`MemorySink`] | sink: rows in memory, for tests | none |
 //! | [`LiveView`] | sink: current rows in memory, with queries and subscriptions | none |
 //! | `Sqlite` | sink: tables of an SQLite database | `sqlite` |
-//! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
+//! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka`; `kafka-tls`, `kafka-zstd` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
 //! | `HttpPush` | source: events that clients push, by a handler for axum | `http-push` |
 //! | `SchemaRegistry` | schemas of records, for the decoders of [`formats`] | `schema-registry` |
@@ -21,6 +21,36 @@
 //! | `Parquet` | sink: changes as Parquet files, by table and day | `parquet` |
 //! | `ObjectCheckpoints` | store: checkpoints, in S3, Google Cloud Storage and Azure | `object-store` |
 //! | `Webhook` | sink: changes, posted to a URL as signed JSON | `webhook` |
+//!
+//! No feature is on by default. The decoders of [`formats`] have a feature each: `csv`, `msgpack`, `avro`, `protobuf`.
+//! `kafka-tls-vendored` is `kafka-tls` with an OpenSSL that is compiled from source.
+//!
+//! A pipeline opens the connectors and calls them. Without one, as in a test, a source is read and a sink is written by
+//! the methods of these traits:
+//!
+//! ```
+//! use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, RecordBatch, Sink, Source, Table, Value};
+//! use telemetra_sinks::{Lines, MemorySink};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("devices.txt");
+//! std::fs::write(&path, "d1\nd2\n")?;
+//! let mut source = Lines::file(&path);
+//! let id = source.partitions()?.remove(0);
+//! let (mut partition, mut records) = (source.open(&id, None)?, RecordBatch::default());
+//! partition.poll(&mut records)?;
+//!
+//! let table = Table::new("devices").key(Column::new("device", ColumnKind::Text));
+//! let devices = Layout::new(table, |device: &String, put| put(Value::Text(device)));
+//! let row = |place| String::from_utf8_lossy(records.bytes_of(place)).into_owned();
+//! let changes = records.records().iter().map(|place| devices.upsert(row(place), 0)).collect();
+//! let rows = MemorySink::new();
+//! let mut sink = rows.clone();
+//! sink.open(&[devices.table().clone()], None)?;
+//! sink.apply(&[Batch { time: EventTime(59_999), changes }])?;
+//! assert_eq!(rows.rows_of::<String>(), ["d1", "d2"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # What a restart writes again
 //!
@@ -43,10 +73,12 @@
 //!
 //! # When a server cannot be reached
 //!
-//! Every connector classifies its errors as [transient or permanent](telemetra_core::Retry). The pipeline
-//! repeats a call that failed with a transient error, with pauses that double from 10 ms up to 10 s. When it starts,
-//! it does so for up to 30 s (`Pipeline::startup_timeout`), and then without limit. Meanwhile batches queue up to a
-//! bound, and then reading pauses, so nothing is lost and memory stays bounded. A permanent error stops the pipeline.
+//! Every connector classifies its errors as [transient or permanent](telemetra_core::Retry). The pipeline repeats a
+//! call that failed with a transient error, with pauses that double: from 10 ms up to 10 s for a sink or a store of
+//! checkpoints, and from 20 ms up to 5 s for a partition of a source. When it starts, it does so for up to 30 s
+//! (`Pipeline::startup_timeout`), and then without limit. If a sink fails, batches queue up to a bound, and then
+//! reading pauses; if a partition fails, the watermark waits for it. So nothing is lost and memory stays bounded. A
+//! permanent error stops the pipeline.
 //!
 //! # Which sink to choose
 //!
@@ -118,3 +150,8 @@ pub use registry::{RegisteredSchema, SchemaRegistry};
 pub use sqlite::Sqlite;
 #[cfg(feature = "webhook")]
 pub use webhook::{Webhook, WebhookSecret};
+
+/// Runs the code of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

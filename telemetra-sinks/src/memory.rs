@@ -17,8 +17,8 @@ use telemetra_core::{
 /// [`open`](Sink::open) returns the time of the last batch, and the pipeline goes on from there. A new
 /// process starts with an empty sink.
 ///
-/// Every method takes one lock and copies what it returns, so a call costs time proportional to the number of
-/// rows. Rows are shared with the other sinks and are not copied.
+/// No call fails. Every method takes one lock and copies what it returns, so a call costs time proportional to the
+/// number of rows of all tables. Rows are shared with the other sinks and are not copied.
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -36,8 +36,11 @@ use telemetra_core::{
 /// let changes = vec![totals.upsert((1, -5), 0), totals.upsert((2, 7), 0)];
 /// sink.apply(&[Batch { time: EventTime(59_999), changes }])?;
 /// assert_eq!(memory.rows_of::<(u32, i64)>(), [(1, -5), (2, 7)]);
-/// assert_eq!(memory.table("totals").len(), 2);
+/// assert_eq!((memory.rows().len(), memory.table("totals").len(), memory.table("sites").len()), (2, 2, 0));
 /// assert_eq!(memory.durable(), Some(EventTime(59_999)));
+///
+/// // A pipeline that is restarted in the same process goes on after that time.
+/// assert_eq!(memory.clone().open(&[totals.table().clone()], None)?, Some(EventTime(59_999)));
 /// # Ok::<(), telemetra_core::ExternalError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -114,7 +117,8 @@ impl MemorySink {
         self.collect(|change| Some(change.clone()))
     }
 
-    /// Returns the current rows of one table, sorted by key. Empty if there is no table of that name.
+    /// Returns the current rows of one table, sorted by key, each as an upsert with its revision. Empty if there is
+    /// no table of that name.
     #[must_use]
     pub fn table(&self, name: &str) -> Vec<Change> {
         self.collect(|change| (change.table() == name).then(|| change.clone()))
@@ -127,7 +131,28 @@ impl MemorySink {
         self.collect(|change| change.row::<R>().cloned())
     }
 
-    /// Returns the dead letters, which are the records that were not counted, sorted by partition, offset and index.
+    /// Returns the dead letters, which are the records that were not counted, sorted by partition, offset and index,
+    /// which identify them: a dead letter that comes again after a restart is held once.
+    ///
+    /// ```
+    /// use telemetra_core::{DeadLetter, Fate, PartitionId, Sink};
+    /// use telemetra_sinks::MemorySink;
+    ///
+    /// let memory = MemorySink::new();
+    /// let letter = DeadLetter {
+    ///     partition: PartitionId::new("readings/0"),
+    ///     offset: 7,
+    ///     index: 0,
+    ///     time: None,
+    ///     fate: Fate::Malformed,
+    ///     reason: "it is not JSON".into(),
+    ///     bytes: b"hello".as_slice().into(),
+    ///     traceparent: None,
+    /// };
+    /// Sink::dead_letters(&mut memory.clone(), &[letter.clone(), letter.clone()])?;
+    /// assert_eq!(memory.dead_letters(), [letter]);
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.state().letters.values().cloned().collect()

@@ -13,7 +13,7 @@ pub(crate) struct Run {
     pub(crate) time: Option<EventTime>,
     #[serde(default)]
     owner: Owner,
-    /// Whether the rows are those of an earlier run, which the first change of this run deletes.
+    /// True if the rows are those of an earlier run, which the first change of this run deletes.
     #[serde(default)]
     pub(crate) starts_over: bool,
     /// The last durable time of that run.
@@ -27,7 +27,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// Why the place is another pipeline's.
+    /// The reason why the place is another pipeline's.
     pub(crate) fn enter(
         &mut self,
         owner: Owner,

@@ -22,7 +22,7 @@ fn append(path: &Path, text: &str) {
     OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-/// What there is to read now: the lines and their offsets, and whether the partition has ended.
+/// Reads what there is now: the lines and their offsets, and whether the partition has ended.
 fn read(partition: &mut dyn Partition) -> (Vec<String>, Vec<u64>, bool) {
     let (mut lines, mut offsets) = (Vec::new(), Vec::new());
     let mut batch = RecordBatch::default();
@@ -46,7 +46,7 @@ fn lines(partition: &mut dyn Partition) -> Vec<String> {
     read(partition).0
 }
 
-/// Where a checkpoint leaves a partition.
+/// The offset and identity that a checkpoint keeps of a partition.
 fn checkpoint(partition: &mut dyn Partition) -> (u64, Option<u64>) {
     let offset = partition.offset();
     (offset, partition.identity(offset))

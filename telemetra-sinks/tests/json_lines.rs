@@ -114,7 +114,7 @@ fn json_over_several_lines_is_put_on_one() {
 
 #[test]
 fn a_row_that_cannot_be_written_is_named() {
-    /// What does not show itself, as a map whose keys are no text does not as JSON.
+    /// A value that cannot be displayed, like a map whose keys are no text as JSON.
     struct Broken;
     impl std::fmt::Display for Broken {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

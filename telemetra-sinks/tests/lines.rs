@@ -32,7 +32,7 @@ fn lines_of(batch: &RecordBatch) -> Vec<Line> {
     batch.records().iter().map(|r| (batch.bytes_of(r).to_vec(), r.offset, r.oversize)).collect()
 }
 
-/// All lines, and after each poll where to resume and how many lines there were.
+/// Reads all lines, and after each poll the offset to resume from and the number of lines so far.
 fn read(partition: &mut dyn Partition) -> (Vec<Line>, Vec<(u64, usize)>) {
     let (mut lines, mut resumes) = (Vec::new(), Vec::new());
     let mut batch = RecordBatch::default();
@@ -192,7 +192,7 @@ fn a_file_that_grows_is_followed() {
     assert!(partition.poll(&mut batch).unwrap_err().to_string().contains("cut off or replaced"));
 }
 
-/// Run by the test below as a process of its own, with a pipe for its standard input.
+/// A program that the test below runs as a process of its own, with a pipe for its standard input.
 #[test]
 #[ignore = "reads standard input"]
 fn count_standard_input() {
@@ -294,7 +294,7 @@ fn a_decoder_tells_the_pace() {
     assert_eq!(time_of(Record::new(b"{")), None);
 }
 
-/// What a checkpoint keeps of a file that was read to its end.
+/// The offset and identity that a checkpoint keeps of a file that was read to its end.
 fn place_of(path: &Path) -> (u64, Option<u64>) {
     let mut partition = open(Lines::file(path), None);
     read(&mut *partition);

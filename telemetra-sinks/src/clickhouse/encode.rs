@@ -34,7 +34,7 @@ fn is_array(kind: ColumnKind) -> bool {
     matches!(kind, ColumnKind::Integers | ColumnKind::Floats | ColumnKind::Texts)
 }
 
-/// Whether the type is nullable: a float that is not finite is null in any column.
+/// Returns whether the type is nullable: a float that is not finite is null in any column.
 fn is_nullable(column: &Column) -> bool {
     !is_array(column.kind) && (column.nullable || column.kind == ColumnKind::Float)
 }

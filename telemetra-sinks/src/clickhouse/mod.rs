@@ -38,7 +38,8 @@ const BLOCK: usize = 8 * 1024 * 1024;
 ///
 /// Times are `DateTime64(3, 'UTC')`, on servers before 20.4 milliseconds as `Int64`; booleans are `UInt8`, decimals
 /// `Decimal(38, 6)`, bytes and JSON `String`. A float that is not finite is written as null, and a list that is null
-/// as an empty list. [`open`](Sink::open) creates missing tables and columns, and fails with a permanent error if a
+/// as an empty list. An integer beyond 2⁶³ − 1 is written as 2⁶³ − 1; in a key column it is a permanent error, as is a
+/// decimal of more than 38 digits in any. [`open`](Sink::open) creates missing tables and columns, and fails with a permanent error if a
 /// table has another engine or order, or a column another type.
 ///
 /// # Guarantees
@@ -49,18 +50,34 @@ const BLOCK: usize = 8 * 1024 * 1024;
 /// are merged. Whether an acknowledged insert survives a power cut of the server depends on the server's settings
 /// (`fsync_after_insert`) and replicas.
 ///
+/// Opening the sink takes the tables over from a process that wrote them before under the same
+/// [pipeline name](Self::pipeline). Each call of `apply` of that process looks for a successor first, and fails with a
+/// permanent error if there is one; a call that was under way is written, which changes nothing for the view if both
+/// have the same input. Opening fails with a permanent error if a pipeline of another name writes one of the tables.
+///
 /// # Errors and cost
 ///
 /// ClickHouse makes a part for each insert, and there is at least one insert for each table with changes and call of
 /// `apply`. Its error `too many parts` is transient, as are lost connections, time-outs, and a server without free
-/// memory or disk space: the pipeline repeats the call with backoff. A wrong password, a missing right and a row that
-/// does not fit are permanent errors. Dead letters are not written.
+/// memory or disk space: the pipeline repeats the call with backoff. A wrong password, a missing right, a certificate
+/// that is not trusted and a row that does not fit are permanent errors. Dead letters are not written.
+///
+/// A call of `apply` takes two requests beside the inserts: it reads `telemetra_progress` before them and adds a row to it
+/// after them. Rows are sent in blocks of 8 MiB, and one block is held in memory.
 ///
 /// The user needs the rights to `CREATE`, `ALTER`, `SELECT`, `INSERT` and `TRUNCATE` in the database, which has to exist.
 ///
-/// ```no_run
+/// ```
+/// use std::time::Duration;
 /// use telemetra_sinks::ClickHouse;
-/// let sink = ClickHouse::new("https://clickhouse.example:8443")?.database("plant").user("telemetra", "secret");
+///
+/// // It connects when it is opened.
+/// let sink = ClickHouse::new("https://clickhouse.example:8443")?
+///     .database("plant")
+///     .user("telemetra", "secret")
+///     .timeout(Duration::from_secs(60));
+/// assert!(!format!("{sink:?}").contains("secret"));
+/// assert!(ClickHouse::new("https://telemetra:secret@clickhouse.example:8443").is_err());
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 pub struct ClickHouse {
@@ -112,7 +129,8 @@ impl ClickHouse {
         Ok(Self { server, start_over: false, pipeline: None, part_of: None, opened: None })
     }
 
-    /// Sets the database, which must exist. Default: `default`.
+    /// Sets the database, which must exist; opening the sink fails with a permanent error if it does not. Default:
+    /// `default`.
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {
         self.server.database = name.to_owned();
@@ -127,8 +145,9 @@ impl ClickHouse {
         self
     }
 
-    /// Sets the certificate authority, in PEM, that must have signed the server's certificate, in place of
-    /// the system's. It is parsed when the sink is opened.
+    /// Sets the certificate authority, in PEM, that must have signed the server's certificate. Default: the
+    /// authorities that the system trusts. It is parsed when the sink is opened; if it is not PEM, opening fails with a
+    /// permanent error.
     #[must_use]
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.server.authority = Some(pem.into());

@@ -8,7 +8,7 @@ use super::server::{Session, name, quoted};
 /// The table of progress.
 pub(super) const PROGRESS: &str = "telemetra_progress";
 
-/// Whether the server has times of milliseconds, which came with 20.4.
+/// Returns whether the server has times of milliseconds, which came with 20.4.
 pub(super) fn has_millis(session: &Session) -> Result<bool, ExternalError> {
     let version = session.query("SELECT version()", "could not ask ClickHouse for its version")?;
     let mut parts = version.trim().split('.').map_while(|part| part.parse::<u32>().ok());

@@ -84,7 +84,21 @@ impl<E> Avro<E> {
     ///
     /// # Errors
     ///
-    /// If `schema` is not an Avro schema in JSON.
+    /// If `schema` is not an Avro schema in JSON, or names a type that it does not define.
+    ///
+    /// ```
+    /// # use serde::Deserialize;
+    /// # use telemetra_core::{Event, EventTime};
+    /// # use telemetra_sinks::formats::Avro;
+    /// # #[derive(Deserialize)]
+    /// # struct Reading { device: String }
+    /// # impl Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> EventTime { EventTime(0) }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// assert!(Avro::<Reading>::with_schema(r#"{"type": "record"}"#).is_err(), "it has no name and no fields");
+    /// ```
     pub fn with_schema(schema: &str) -> Result<Self, ConfigError> {
         let parsed = schema.parse::<Schema>().map_err(|error| {
             ConfigError::new(
@@ -105,7 +119,26 @@ impl<E> Avro<E> {
     ///
     /// In a pipeline, records wait for their schemas: see [`SchemaRegistry`]. If you call the decoder yourself, a
     /// record whose schema has not been fetched yet is an error, so
-    /// [prepare](telemetra_core::Preparation::prepare) batches before decoding them.
+    /// [prepare](telemetra_core::Preparation::prepare) batches before decoding them. A record that is not in that
+    /// format, or whose registered schema is not one of Avro, is malformed.
+    ///
+    /// ```
+    /// # use serde::Deserialize;
+    /// # use telemetra_core::{Arena, Decoder, Event, EventTime, Record};
+    /// # use telemetra_sinks::{SchemaRegistry, formats::Avro};
+    /// # #[derive(Deserialize)]
+    /// # struct Reading { device: String }
+    /// # impl Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> EventTime { EventTime(0) }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// let decoder = Avro::<Reading>::from_registry(SchemaRegistry::new("http://127.0.0.1:8081")?);
+    /// let (arena, mut readings) = (Arena::default(), Vec::new());
+    /// let error = decoder.decode(Record::new(b"\0\0\0\0\x07\x04d1"), &arena, &mut readings).unwrap_err();
+    /// assert!(error.to_string().contains("schema 7"), "it has not been fetched");
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn from_registry(registry: SchemaRegistry) -> Self {
         Self { schemas: Schemas::Registry(registry, RwLock::default()), event: PhantomData }

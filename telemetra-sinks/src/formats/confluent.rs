@@ -58,7 +58,7 @@ const PREFIX: usize = 5;
 pub struct Confluent<D>(D);
 
 impl<D> Confluent<D> {
-    /// Wraps a decoder, which receives the bytes after the schema's id.
+    /// Wraps a decoder, which receives the bytes after the schema's id, with the key, headers and topic of the record.
     pub const fn new(inner: D) -> Self {
         Self(inner)
     }

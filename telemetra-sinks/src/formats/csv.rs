@@ -52,19 +52,63 @@ pub struct Csv<E> {
 impl<E> Csv<E> {
     /// Creates a decoder of files that each have a header row, for [`Lines::csv`](crate::Lines::csv) and
     /// [`Folder::csv`](crate::Folder::csv), which also set the delimiter. Records of another source are malformed.
+    ///
+    /// ```
+    /// # use serde::Deserialize;
+    /// # use telemetra_core::{Arena, Decoder, Event, EventTime, RecordBatch, Source};
+    /// # use telemetra_sinks::{Lines, formats::Csv};
+    /// # #[derive(Deserialize)]
+    /// # struct Reading { device: String, time: EventTime }
+    /// # impl Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("readings.csv");
+    /// std::fs::write(&path, "time;device\n5;d1\n")?;
+    /// let mut source = Lines::file(&path).csv(b';');
+    /// let id = source.partitions()?.remove(0);
+    /// let (mut partition, mut batch) = (source.open(&id, None)?, RecordBatch::default());
+    /// partition.poll(&mut batch)?;
+    /// let (arena, mut readings) = (Arena::default(), Vec::new());
+    /// Csv::<Reading>::new().decode(batch.record(&batch.records()[0], ""), &arena, &mut readings)?;
+    /// assert_eq!((&*readings[0].device, readings[0].time), ("d1", EventTime(5)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self { columns: None, delimiter: b',', event: PhantomData }
     }
 
-    /// Creates a decoder of records without a header row, whose columns have these names, in order.
+    /// Creates a decoder of records without a header row, whose columns have these names, in order. The names are part
+    /// of the pipeline's identity: a pipeline with other names does not start from a checkpoint of this one.
     #[must_use]
     pub fn with_columns(columns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let columns = columns.into_iter().collect::<Vec<_>>();
         Self { columns: Some(StringRecord::from(columns)), ..Self::new() }
     }
 
-    /// Sets the byte that separates fields, for a decoder [with columns](Self::with_columns). Default: a comma.
+    /// Sets the byte that separates fields, for a decoder [with columns](Self::with_columns). Default: a comma. It has
+    /// no effect on files with a header row, whose source sets the delimiter.
+    ///
+    /// ```
+    /// # use serde::Deserialize;
+    /// # use telemetra_core::{Arena, Decoder, Event, EventTime, Record};
+    /// # use telemetra_sinks::formats::Csv;
+    /// # #[derive(Deserialize)]
+    /// # struct Reading { device: String, time: EventTime }
+    /// # impl Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// let decoder = Csv::<Reading>::with_columns(["time", "device"]).delimiter(b'\t');
+    /// let (arena, mut readings) = (Arena::default(), Vec::new());
+    /// decoder.decode(Record::new(b"5\td1, left"), &arena, &mut readings)?;
+    /// assert_eq!(readings[0].device, "d1, left");
+    /// # Ok::<(), telemetra_core::DecodeError>(())
+    /// ```
     #[must_use]
     pub const fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;

@@ -1,4 +1,4 @@
-//! One field of a row of CSV, as serde reads it.
+//! A deserializer of one field of a row of CSV.
 
 use serde::de::value::Error;
 use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};

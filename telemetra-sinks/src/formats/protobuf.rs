@@ -56,6 +56,28 @@ impl<E> Protobuf<E> {
     /// and the index of the message's type in the schema's `.proto` file. The type must be the first of that file.
     ///
     /// No schema is fetched, as none is needed. A record of another message type is malformed.
+    ///
+    /// ```
+    /// # use telemetra_core::{Arena, Decoder, Event, EventTime, Record};
+    /// # use telemetra_sinks::formats::Protobuf;
+    /// # #[derive(Clone, PartialEq, prost::Message)]
+    /// # struct Reading {
+    /// #     #[prost(string, tag = "1")]
+    /// #     device: String,
+    /// # }
+    /// # impl Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> EventTime { EventTime(0) }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// let (arena, mut readings) = (Arena::default(), Vec::new());
+    /// // Byte 0, schema 7, the first type of its file (written as an empty list), and the message.
+    /// let record = Record::new(b"\0\0\0\0\x07\0\x0a\x02d1");
+    /// Protobuf::<Reading>::confluent().decode(record, &arena, &mut readings)?;
+    /// assert_eq!(readings[0].device, "d1");
+    /// assert!(Protobuf::<Reading>::confluent_message([2]).decode(record, &arena, &mut readings).is_err());
+    /// # Ok::<(), telemetra_core::DecodeError>(())
+    /// ```
     #[must_use]
     pub fn confluent() -> Self {
         Self::confluent_message([0])

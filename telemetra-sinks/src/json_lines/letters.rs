@@ -37,7 +37,7 @@ impl Known {
         Self { last, places: None }
     }
 
-    /// Whether a letter is already in the files.
+    /// Returns whether a letter is already in the files.
     pub(super) fn has(&mut self, letter: &DeadLetter, folder: &Path) -> Result<bool, ExternalError> {
         let (partition, place) = (letter.partition.as_str(), (letter.offset, letter.index));
         if self.last.get(partition).is_none_or(|last| place > *last) {

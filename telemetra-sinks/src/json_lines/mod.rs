@@ -43,7 +43,8 @@ const BLOCK: usize = 1024 * 1024;
 /// * A **mark** is a line with the `table` `telemetra_progress`, after the last change of an event time. All
 ///   changes up to its `time` are before this line, so a reader that follows the file can wait for the mark.
 /// * A **dead letter** is an object with `partition`, `offset`, `index`, `time` (the event time, if it is known),
-///   `fate`, `reason`, and `record`, or `record_hex` if the record is not UTF-8.
+///   `fate`, `reason`, `traceparent` (if the record had a valid one), and `record`, or `record_hex` if the record is
+///   not UTF-8.
 ///
 /// Files are rotated between batches, and their names sort by time. The number in the name of a file of
 /// changes is the event time of its first batch in milliseconds; files of dead letters are numbered.
@@ -54,10 +55,19 @@ const BLOCK: usize = 1024 * 1024;
 ///   off everything after the last durable time, so each change is in the files once. A reader that follows the
 ///   files may have read lines beyond the last mark that a restart cuts off.
 /// * **Dead letters** are also written once. To recognise a dead letter that comes again after a restart, the sink
-///   may read the files of dead letters, once.
+///   may read the files of dead letters, once, and then holds their places in memory.
 /// * **One writer.** A folder belongs to one pipeline. Opening it fails with a permanent error if another pipeline
 ///   wrote to it, and with a transient error while another process has it open.
-/// * **Nothing is deleted**, except by [`start_over`](Self::start_over). A full disk is a permanent error.
+/// * **Nothing is deleted**, except by [`start_over`](Self::start_over).
+///
+/// # Errors and cost
+///
+/// A full disk, a missing right and a damaged `progress.json` are permanent errors, which name the file; a file system
+/// that is busy or does not answer in time is a transient error. A row that cannot be written as JSON is a permanent
+/// error that names the row.
+///
+/// Each call of `apply` syncs the file of changes, and replaces `progress.json`, however many batches it has. Lines are
+/// buffered up to 1 MiB. No row is kept in memory.
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -76,6 +86,11 @@ const BLOCK: usize = 1024 * 1024;
 ///     r#"{"table":"sites","time":"1970-01-01T00:00:59.999Z","action":"upsert","revision":0,"site":"north"}"#,
 ///     r#"{"table":"telemetra_progress","time":"1970-01-01T00:00:59.999Z","action":"upsert"}"#,
 /// ]);
+///
+/// // A restart goes on after that time.
+/// drop(sink);
+/// let mut restarted = JsonLines::new(folder.path());
+/// assert_eq!(restarted.open(&[sites.table().clone()], None)?, Some(EventTime(59_999)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -108,9 +123,9 @@ struct Opened {
     changes: Rolling,
     letters: Rolling,
     lines: ChangeLines,
-    /// Whether an error may have left half a line in a file.
+    /// True if an error may have left half a line in a file.
     torn: bool,
-    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// True if the dead letters are those of an earlier run, which the first letter or change of this run
     /// deletes.
     letters_are_old: bool,
     text: String,
@@ -119,7 +134,8 @@ struct Opened {
 }
 
 impl JsonLines {
-    /// Creates a sink that writes to this folder, which is created when the sink is opened if it is missing.
+    /// Creates a sink that writes to this folder, which is created when the sink is opened if it is missing. Nothing
+    /// is read or written before.
     pub fn new(folder: impl AsRef<Path>) -> Self {
         let settings = Settings {
             folder: folder.as_ref().to_owned(),
@@ -145,8 +161,18 @@ impl JsonLines {
     ///
     /// ```
     /// use std::time::Duration;
+    /// use telemetra_core::{Batch, EventTime, Sink};
     /// use telemetra_sinks::JsonLines;
-    /// let sink = JsonLines::new("changes").rotate_every(Duration::from_secs(3600)).rotate_bytes(64 << 20);
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let mut sink = JsonLines::new(folder.path()).rotate_every(Duration::from_secs(3600)).rotate_bytes(64 << 20);
+    /// sink.open(&[], None)?;
+    /// for minute in [58, 59, 60] {
+    ///     sink.apply(&[Batch { time: EventTime(minute * 60_000), changes: vec![] }])?;
+    /// }
+    /// let has = |millis: u64| folder.path().join(format!("changes-{millis:020}.jsonl")).exists();
+    /// assert_eq!([58, 59, 60].map(|minute| has(minute * 60_000)), [true, false, true]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn rotate_every(mut self, interval: Duration) -> Self {
@@ -156,7 +182,18 @@ impl JsonLines {
     }
 
     /// Sets the name of the pipeline that owns the folder. Default: the name of the pipeline that the sink is
-    /// added to.
+    /// added to. Opening the folder under another name than before is a permanent error.
+    ///
+    /// ```
+    /// use telemetra_core::{Retry, Sink};
+    /// use telemetra_sinks::JsonLines;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// JsonLines::new(folder.path()).pipeline("plant").open(&[], None)?;
+    /// let error = JsonLines::new(folder.path()).pipeline("office").open(&[], None).unwrap_err();
+    /// assert_eq!(error.retry(), Retry::Permanent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.settings.pipeline = Some(name.to_owned());
@@ -305,7 +342,7 @@ impl Opened {
 }
 
 impl Settings {
-    /// Whether a batch of this time begins a new file.
+    /// Returns whether a batch of this time begins a new file.
     fn is_over(&self, changes: &Rolling, time: EventTime) -> bool {
         let (Some(length), Some(first)) = (changes.length(), changes.number()) else { return true };
         length >= self.rotate_bytes

@@ -34,8 +34,9 @@ use super::properties::{check_build, is_shown};
 /// | `message.max.bytes` | | 1048588, the brokers' default |
 /// | `queue.buffering.max.kbytes` | | 65536 |
 ///
-/// `Debug`, errors and logs never contain secrets: only the values of properties that are known to be
-/// harmless are shown.
+/// A server that cannot be reached is a transient error when the source or sink connects; a login that it refuses and a
+/// certificate that is not trusted are permanent errors. `Debug`, errors and logs never contain secrets: only the
+/// values of properties that are known to be harmless are shown.
 ///
 /// ```
 /// use telemetra_sinks::{KafkaConfig, KafkaSource};
@@ -63,14 +64,23 @@ pub(super) type TokenSource =
 
 /// A token for the SASL mechanism OAUTHBEARER, as the callback of [`KafkaConfig::oauthbearer`] returns it.
 /// `Debug` hides the token.
+///
+/// ```
+/// use telemetra_core::EventTime;
+/// use telemetra_sinks::OAuthToken;
+///
+/// let expires = EventTime(1_767_225_600_000);
+/// let token = OAuthToken { token: "eyJhbGciOi…".to_owned(), principal: "telemetra".to_owned(), expires };
+/// assert!(!format!("{token:?}").contains("eyJ"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct OAuthToken {
     /// The token in its serialised form (for example a JWT), as it is sent to the brokers.
     pub token: String,
     /// The name of the principal that the token is for.
     pub principal: String,
-    /// The time at which the token expires. The callback is called for a new one when four fifths of the time
-    /// until then have passed.
+    /// The time at which the token expires, by the clock on the wall. The callback is called for a new one when four
+    /// fifths of the time until then have passed.
     pub expires: EventTime,
 }
 
@@ -89,7 +99,8 @@ pub(super) type Owned = (&'static str, &'static str);
 
 impl KafkaConfig {
     /// Creates the settings for the cluster of these bootstrap servers: `host:port`, several separated by
-    /// commas.
+    /// commas. The client finds the other brokers through any one of them. An empty text is an error of
+    /// [`KafkaSource::new`](crate::KafkaSource::new) and [`KafkaSink::new`](crate::KafkaSink::new).
     #[must_use]
     pub fn new(servers: &str) -> Self {
         Self {
@@ -104,6 +115,14 @@ impl KafkaConfig {
     /// Sets a property of librdkafka. If a property is set twice, the last value counts. An unknown name, a
     /// bad value, or a property that is reserved is an error of [`KafkaSource::new`](crate::KafkaSource::new)
     /// or [`KafkaSink::new`](crate::KafkaSink::new).
+    ///
+    /// ```
+    /// use telemetra_sinks::{KafkaConfig, KafkaSource};
+    ///
+    /// let config = KafkaConfig::new("kafka-1:9092").set("client.rack", "eu-1a");
+    /// assert!(KafkaSource::new(config.clone(), ["readings"]).is_ok());
+    /// assert!(KafkaSource::new(config.set("client.reck", "eu-1a"), ["readings"]).is_err());
+    /// ```
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.properties.insert(name.to_owned(), value.to_owned());
@@ -129,8 +148,17 @@ impl KafkaConfig {
     }
 
     /// Encrypts connections by TLS, and presents this certificate and private key, both PEM files, to the
-    /// servers (mutual TLS).
-    /// Needs the feature `kafka-tls`.
+    /// servers (mutual TLS). The files are read when the source or sink connects. Needs the feature `kafka-tls`.
+    ///
+    /// ```
+    /// use telemetra_sinks::KafkaConfig;
+    ///
+    /// let config = KafkaConfig::new("kafka-1:9093")
+    ///     .ca_file("/etc/telemetra/ca.pem")
+    ///     .client_certificate("/etc/telemetra/client.pem", "/etc/telemetra/client.key")
+    ///     .key_password("secret");
+    /// assert!(!format!("{config:?}").contains("secret"));
+    /// ```
     #[must_use]
     pub fn client_certificate(self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         self.tls()
@@ -157,13 +185,14 @@ impl KafkaConfig {
         self.sasl("PLAIN", user, password)
     }
 
-    /// Logs in by SASL SCRAM-SHA-256. Needs the feature `kafka-tls`, even without TLS.
+    /// Logs in by SASL SCRAM-SHA-256, which does not send the password itself. Needs the feature `kafka-tls`, even
+    /// without TLS.
     #[must_use]
     pub fn sasl_scram_sha_256(self, user: &str, password: &str) -> Self {
         self.sasl("SCRAM-SHA-256", user, password)
     }
 
-    /// Logs in by SASL SCRAM-SHA-512. Needs the feature `kafka-tls`, even without TLS.
+    /// Logs in by SASL SCRAM-SHA-512, otherwise like [`sasl_scram_sha_256`](Self::sasl_scram_sha_256).
     #[must_use]
     pub fn sasl_scram_sha_512(self, user: &str, password: &str) -> Self {
         self.sasl("SCRAM-SHA-512", user, password)

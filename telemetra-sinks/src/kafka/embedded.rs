@@ -47,6 +47,7 @@ type Job = Box<dyn FnOnce(&Cluster) + Send>;
 /// assert_eq!(ids[3].as_str(), "readings/3");
 /// let mut partition = source.open(&ids[3], None)?;
 /// assert_eq!(partition.poll(&mut RecordBatch::default())?, Polled::Done);
+/// kafka.check_retained("readings")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct EmbeddedKafka {
@@ -56,7 +57,7 @@ pub struct EmbeddedKafka {
 }
 
 impl EmbeddedKafka {
-    /// The number of bytes that a partition keeps.
+    /// The number of bytes that a partition keeps: 5 MiB. It also keeps no more than 100,000 batches.
     pub const PARTITION_BYTES: u64 = 5 * 1024 * 1024;
 
     /// Starts a cluster of `brokers` brokers.
@@ -119,7 +120,16 @@ impl EmbeddedKafka {
     ///
     /// # Errors
     ///
-    /// If the topic exists already, or Kafka does not accept the name or the number.
+    /// If the topic exists already, or Kafka does not accept the name or the number, which may be 1 to 10,000.
+    ///
+    /// ```
+    /// use telemetra_sinks::EmbeddedKafka;
+    /// let kafka = EmbeddedKafka::start(1)?;
+    /// kafka.create_topic("readings", 4)?;
+    /// assert!(kafka.create_topic("readings", 4).is_err());
+    /// assert!(kafka.create_topic("alarms", 0).is_err());
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
     pub fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), ExternalError> {
         let what = format!("cannot create the topic `{topic}` with {partitions} partitions");
         let count = i32::try_from(partitions).ok().filter(|count| (1..=10_000).contains(count));

@@ -24,7 +24,7 @@ pub(super) fn make(retry: Retry, what: String) -> ExternalError {
     }
 }
 
-/// Whether an error may pass, with advice for one that does not. librdkafka retries what it can by itself;
+/// Returns the class of an error, with advice for a permanent one. librdkafka retries what it can by itself;
 /// codes that are not listed here concern the network or a broker.
 pub(super) fn judge(code: Code) -> (Retry, &'static str) {
     let hint = match code {
@@ -60,7 +60,7 @@ pub(super) fn judge(code: Code) -> (Retry, &'static str) {
     (Retry::Permanent, hint)
 }
 
-/// Whether the error concerns the servers rather than one topic, so that it may explain a later time-out.
+/// Returns whether the error concerns the servers rather than one topic, so that it may explain a later time-out.
 pub(super) fn is_of_servers(code: Code) -> bool {
     matches!(
         code,

@@ -8,7 +8,8 @@ use telemetra_core::ExternalError;
 use super::embedded::EmbeddedKafka;
 use super::error::failed;
 
-/// The kinds of requests that clients send to a broker, for [`fail_requests`](EmbeddedKafka::fail_requests).
+/// The kinds of requests that clients send to a broker, for [`fail_requests`](EmbeddedKafka::fail_requests), which has
+/// an example.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KafkaRequest {
@@ -24,7 +25,9 @@ pub enum KafkaRequest {
     OffsetCommit,
 }
 
-/// The ways in which a broker fails to answer a request, for [`fail_requests`](EmbeddedKafka::fail_requests).
+/// The ways in which a broker fails to answer a request, for [`fail_requests`](EmbeddedKafka::fail_requests), which has
+/// an example. librdkafka itself repeats a request that failed for a passing reason, so a source or sink sees such a
+/// fault only if it lasts; the two refusals are permanent errors at once.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KafkaFault {
@@ -106,6 +109,15 @@ impl EmbeddedKafka {
     /// # Errors
     ///
     /// If there is no such broker.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_sinks::EmbeddedKafka;
+    /// let kafka = EmbeddedKafka::start(1)?;
+    /// kafka.slow_broker(1, Duration::from_millis(200))?;
+    /// assert!(kafka.slow_broker(2, Duration::from_millis(200)).is_err());
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
     pub fn slow_broker(&self, broker: u16, delay: Duration) -> Result<(), ExternalError> {
         let slow = self.with(move |cluster| cluster.broker_round_trip_time(i32::from(broker), delay));
         slow.map_err(|error| failed(format!("cannot slow broker {broker} down"), error))
@@ -122,6 +134,7 @@ impl EmbeddedKafka {
     /// let kafka = EmbeddedKafka::start(2)?;
     /// kafka.create_topic("readings", 1)?;
     /// kafka.move_leader("readings", 0, 2)?;
+    /// assert!(kafka.move_leader("readings", 1, 2).is_err(), "the topic has one partition");
     /// # Ok::<(), telemetra_core::ExternalError>(())
     /// ```
     pub fn move_leader(&self, topic: &str, partition: u32, broker: u16) -> Result<(), ExternalError> {
@@ -144,10 +157,22 @@ impl EmbeddedKafka {
     /// If the cluster's thread has panicked.
     ///
     /// ```
-    /// use telemetra_sinks::{EmbeddedKafka, KafkaFault, KafkaRequest};
+    /// # use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Retry, Sink, Table, Value};
+    /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaFault, KafkaRequest, KafkaSink};
+    /// # let table = Table::new("sites").key(Column::new("site", ColumnKind::Text));
+    /// # let sites = Layout::new(table, |site: &String, put| put(Value::Text(site)));
+    /// # let batch = |time| Batch { time: EventTime(time), changes: vec![sites.upsert("north".to_owned(), 0)] };
     /// let kafka = EmbeddedKafka::start(1)?;
-    /// kafka.fail_requests(KafkaRequest::Fetch, &[KafkaFault::Disconnected, KafkaFault::TimedOut]);
-    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// kafka.create_topic("plant.sites", 1)?;
+    /// let config = KafkaConfig::new(kafka.bootstrap_servers());
+    /// let mut sink = KafkaSink::new(config)?.dead_letters_to(None).topic("sites", "plant.sites");
+    /// sink.open(&[sites.table().clone()], None)?;
+    ///
+    /// kafka.fail_requests(KafkaRequest::Produce, &[KafkaFault::Disconnected, KafkaFault::TooFewReplicas]);
+    /// sink.apply(&[batch(59_999)])?; // librdkafka has tried again
+    /// kafka.fail_requests(KafkaRequest::Produce, &[KafkaFault::TopicRefused; 50]);
+    /// assert_eq!(sink.apply(&[batch(119_999)]).unwrap_err().retry(), Retry::Permanent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fail_requests(&self, requests: KafkaRequest, faults: &[KafkaFault]) {
         let codes: Vec<_> = faults.iter().map(|fault| fault.code()).collect();

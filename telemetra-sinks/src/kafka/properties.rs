@@ -65,7 +65,7 @@ const SHOWN: &[&str] = &[
     "topic.metadata.refresh.sparse",
 ];
 
-/// Whether the property's value may be shown.
+/// Returns whether the property's value may be shown.
 pub(super) fn is_shown(name: &str) -> bool {
     SHOWN.binary_search(&name).is_ok()
 }

@@ -44,7 +44,7 @@ impl Reporter {
         &self.servers
     }
 
-    /// Whether a line of this kind may be logged now, and how many were suppressed since the last one.
+    /// Returns the number of lines of this kind that were suppressed since the last one; `None` if none may be logged now.
     pub(super) fn admit(&self, kind: &str) -> Option<u64> {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

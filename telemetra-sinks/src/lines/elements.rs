@@ -6,15 +6,15 @@ use super::framed::Step;
 /// element is JSON is the decoder's to say.
 #[derive(Debug)]
 pub(super) enum Elements {
-    /// Before its beginning; so many bytes of a byte order mark were passed over.
+    /// The place before the array, after this number of bytes of a byte order mark.
     Before(usize),
-    /// Between two elements.
+    /// A place between two elements.
     Between,
-    /// In an object, array or string, so many brackets deep.
+    /// A place in an object, array or string, at this depth of brackets.
     Value { depth: u64, string: bool, escaped: bool },
-    /// In a number, or in a word.
+    /// A place in a number, or in a word.
     Word,
-    /// Behind its end.
+    /// The place after the array.
     After,
 }
 
@@ -23,7 +23,7 @@ impl Elements {
         if inside { Self::Between } else { Self::Before(0) }
     }
 
-    /// Whether the content may end here.
+    /// Returns whether the content may end here.
     pub(super) fn may_end(&self) -> bool {
         // An empty file has no elements.
         matches!(self, Self::Before(_) | Self::After)

@@ -113,7 +113,7 @@ impl fmt::Debug for FileLines {
     }
 }
 
-/// Whether two metadata belong to different files.
+/// Returns whether two metadata belong to different files.
 #[cfg(unix)]
 fn is_other(open: &Metadata, there: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -51,15 +51,31 @@ type Wanted = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 /// need to see the same folder. An offset is the position in the file in its lower 48 bits, and the number of
 /// truncations in the upper bits.
 ///
+/// # Errors
+///
+/// A folder that is missing, and a read that times out, are transient errors. A folder or file that cannot be read, for
+/// example for lack of a right, is a permanent error, which names the path.
+///
 /// ```
 /// use std::time::Duration;
+/// use telemetra_core::Source;
 /// use telemetra_sinks::Folder;
 ///
+/// let folder = tempfile::tempdir()?;
+/// for name in ["app.log", "app.log.2.gz", "notes.txt"] {
+///     std::fs::write(folder.path().join(name), "one\n")?;
+/// }
 /// // app.log, and app.log.1 after rotation; not app.log.2.gz.
-/// let source = Folder::new("/var/log/app")
+/// let mut source = Folder::new(folder.path())
 ///     .files(|name| name.starts_with("app.log") && !name.ends_with(".gz"))
 ///     .follow(Duration::from_millis(200))
 ///     .find_files_every(Duration::from_secs(5));
+/// let before = source.partitions()?;
+/// assert_eq!(before.len(), 2, "the folder and one file");
+///
+/// std::fs::rename(folder.path().join("app.log"), folder.path().join("app.log.1"))?;
+/// assert_eq!(source.partitions()?, before, "it is the same file under another name");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Folder {
@@ -97,14 +113,15 @@ impl Folder {
         self
     }
 
-    /// Sets the pause at the end of a file before it is read again, in processing time. Default: 200 ms.
+    /// Sets the pause at the end of a file before it is read again, in processing time. Default: 200 ms. A shorter
+    /// pause reads new lines sooner, and costs a look at each file each time.
     #[must_use]
     pub fn follow(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// Sets the processing time between two searches for new files. Default: one second.
+    /// Sets the processing time between two searches for new files, which list the folder. Default: one second.
     #[must_use]
     pub fn find_files_every(mut self, every: Duration) -> Self {
         self.every = every;

@@ -13,13 +13,13 @@ use super::rows::{Header, Rows};
 /// The meaning of a byte for the records.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It is in no record.
+    /// The byte is in no record.
     Between,
-    /// It is in the record.
+    /// The byte is in the record.
     Within,
-    /// It is the last one of the record.
+    /// The byte is the last one of the record.
     Last,
-    /// It ends the record, and is not in it.
+    /// The byte ends the record, and is not in it.
     Behind,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Framed {
     start: u64,
     /// The record, or the beginning of it if it is too long.
     held: Vec<u8>,
-    /// Its length.
+    /// The length of the record.
     length: u64,
     limit: usize,
     #[cfg(feature = "csv")]

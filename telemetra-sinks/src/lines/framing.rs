@@ -8,7 +8,7 @@ use telemetra_core::RecordBatch;
 use super::framed::Framed;
 use super::splitter::Splitter;
 
-/// By what records are told apart.
+/// The format of a file, which says where a record ends.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Framing {
     #[default]

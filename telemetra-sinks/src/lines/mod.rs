@@ -36,7 +36,7 @@ use stream::StreamLines;
 /// A source of the lines of given files, of named pipes or of standard input. Each line is a record, and each file
 /// a partition, whose id is the path as given. For files that appear while the pipeline runs, use [`Folder`].
 ///
-/// * A record is the line without its `\n`, and without a `\r` before it. The last line needs no `\n`. Blank
+/// * A record is the line without its `\n`, and without a `\r` before it. The last line needs no `\n`. Empty
 ///   lines and a byte order mark are skipped.
 /// * A line longer than [`RecordBatch::MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES) is
 ///   marked as oversize and never held in memory.
@@ -47,8 +47,8 @@ use stream::StreamLines;
 /// * **Standard input and pipes** are read by a thread of their own and cannot be resumed. To continue after
 ///   a restart, write the input to a file first.
 ///
-/// A file that cannot be opened or read, that has shrunk, or that is not the file of the checkpoint is an error,
-/// which names the path.
+/// A file that cannot be opened or read, that has shrunk, or that is not the file of the checkpoint is a permanent
+/// error, which names the path; a file system that does not answer in time is a transient one.
 ///
 /// ```
 /// use telemetra_core::{RecordBatch, Source};
@@ -82,7 +82,16 @@ impl Lines {
         Self::files([path])
     }
 
-    /// Creates a source of the lines of several files, each a partition.
+    /// Creates a source of the lines of several files, each a partition, so that several workers can read them. A path
+    /// that is given twice is a permanent error at the start of the pipeline.
+    ///
+    /// ```
+    /// use telemetra_core::Source;
+    /// use telemetra_sinks::Lines;
+    /// assert_eq!(Lines::files(["a.jsonl", "b.jsonl"]).partitions()?.len(), 2);
+    /// assert!(Lines::files(["a.jsonl", "a.jsonl"]).partitions().is_err());
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
     pub fn files(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         let paths = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
         Self { paths, framing: Framing::Lines, follow: None, pace: None, topic: "".into() }
@@ -101,8 +110,19 @@ impl Lines {
     ///
     /// ```
     /// use std::time::Duration;
+    /// use telemetra_core::{Polled, RecordBatch, Source};
     /// use telemetra_sinks::Lines;
-    /// let source = Lines::file("/var/log/nginx/access.log").follow(Duration::from_millis(200));
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("access.log");
+    /// std::fs::write(&path, "one\ntw")?;
+    /// let pause = Duration::from_millis(200);
+    /// let mut source = Lines::file(&path).follow(pause);
+    /// let id = source.partitions()?.remove(0);
+    /// let (mut partition, mut batch) = (source.open(&id, None)?, RecordBatch::default());
+    /// while partition.poll(&mut batch)? != Polled::Idle(pause) {}
+    /// assert_eq!(batch.records().len(), 1, "the second line is not complete");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn follow(mut self, pause: Duration) -> Self {
@@ -116,8 +136,18 @@ impl Lines {
     /// before that place. Default: each line is a record.
     ///
     /// ```
+    /// use telemetra_core::{RecordBatch, Source};
     /// use telemetra_sinks::Lines;
-    /// let source = Lines::file("export.json").json_array();
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("export.json");
+    /// std::fs::write(&path, r#"[{"device": "d1"}, {"device": "d2"}]"#)?;
+    /// let mut source = Lines::file(&path).json_array();
+    /// let id = source.partitions()?.remove(0);
+    /// let (mut partition, mut batch) = (source.open(&id, None)?, RecordBatch::default());
+    /// partition.poll(&mut batch)?;
+    /// assert_eq!(batch.bytes_of(&batch.records()[1]), br#"{"device": "d2"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn json_array(mut self) -> Self {
@@ -233,7 +263,7 @@ impl Source for Lines {
     }
 }
 
-/// Whether the path is neither a file nor a folder.
+/// Returns whether the path is neither a file nor a folder.
 fn is_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }

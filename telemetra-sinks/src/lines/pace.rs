@@ -87,10 +87,10 @@ impl fmt::Debug for Pace {
 }
 
 /// Returns a function that reads the event time of a record by a decoder: the time of its first event, or
-/// `None` if it has none or is malformed. For [`Pace::new`].
+/// `None` if it has none or is malformed. For [`Pace::new`]. Each record is then decoded twice, here and by the pipeline.
 ///
 /// ```
-/// use telemetra_core::{Clock, Event, EventTime, SerdeJson};
+/// use telemetra_core::{Clock, Event, EventTime, Record, SerdeJson};
 /// use telemetra_sinks::{Lines, Pace, event_time_by};
 ///
 /// #[derive(serde::Deserialize)]
@@ -101,7 +101,10 @@ impl fmt::Debug for Pace {
 ///     fn key(&self) -> &str { &self.device }
 /// }
 ///
-/// let pace = Pace::new(60.0, Clock::system(), event_time_by::<Reading>(SerdeJson::new()))?;
+/// let time_of = event_time_by::<Reading>(SerdeJson::new());
+/// assert_eq!(time_of(Record::new(br#"{"device": "d1", "time": 5}"#)), Some(EventTime(5)));
+/// assert_eq!(time_of(Record::new(b"no JSON")), None);
+/// let pace = Pace::new(60.0, Clock::system(), time_of)?;
 /// let source = Lines::file("recorded.jsonl").paced(pace);
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```

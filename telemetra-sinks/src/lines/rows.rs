@@ -31,11 +31,11 @@ pub(super) struct Rows {
 
 #[derive(Debug)]
 enum Place {
-    /// At the beginning of a field, where a quote is one.
+    /// The beginning of a field, where a quote is one.
     Begin,
     Plain,
     Quoted,
-    /// Behind a quote in a quoted field: another is a quote in the text.
+    /// The place after a quote in a quoted field: another is a quote in the text.
     Quote,
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Tail {
     pause: Duration,
     /// The number of times that the file was cut off.
     cuts: u64,
-    /// When it was last written, and what it was known by, when its end was reached.
+    /// The time of the last write and the identity that the file had when its end was reached.
     end: Option<(SystemTime, u64)>,
     topic: Arc<str>,
 }
@@ -135,7 +135,7 @@ fn cut(path: &std::path::Path, cuts: u64, place: u64) -> Result<u64, ExternalErr
     Ok(cuts)
 }
 
-/// Whether a file was deleted, and is there only as long as it is open.
+/// Returns whether a file was deleted, and is there only as long as it is open.
 #[cfg(unix)]
 fn has_no_name(file: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

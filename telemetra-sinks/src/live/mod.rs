@@ -101,7 +101,7 @@ struct Shared<S, K> {
     /// The accepted tables; empty before the view is opened.
     tables: RwLock<Vec<Arc<Table>>>,
     horizon: u64,
-    /// Whether rows of other types that have an event time are kept within the horizon.
+    /// True if rows of other types that have an event time are kept within the horizon.
     timed: AtomicBool,
     subscribers: Subscribers,
 }
@@ -134,8 +134,9 @@ impl<S, K> Shared<S, K> {
 }
 
 impl<S, K> LiveView<S, K> {
-    /// Creates a view of the rows of all tables, which keeps windows and moments for `horizon` of event time
-    /// after they end.
+    /// Creates a view of the rows of all tables, which keeps windows and moments for `horizon` of event time, to the
+    /// millisecond, after they end. It should not exceed the pipeline's own horizon, as a restart restores no more than
+    /// that.
     #[must_use]
     pub fn new(horizon: Duration) -> Self {
         let shared = Shared {
@@ -153,6 +154,14 @@ impl<S, K> LiveView<S, K> {
     /// Accepts the rows of these tables only. It is needed if several groupings have keys and summaries of the same
     /// types, and leaves out tables that no reader needs. Default: all tables. [`open`](telemetra_core::Sink::open)
     /// fails with a permanent error if the pipeline has no table of one of these names.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_core::Sink;
+    /// use telemetra_sinks::LiveView;
+    /// let mut view = LiveView::<u64>::new(Duration::from_secs(3600)).only(["device_minute"]);
+    /// assert!(view.open(&[], None).is_err(), "there is no such table");
+    /// ```
     #[must_use]
     pub fn only(mut self, tables: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = tables.into_iter().map(Into::into).collect();
@@ -169,7 +178,8 @@ impl<S, K> LiveView<S, K> {
         self
     }
 
-    /// Returns a handle for readers. Call it before the view is given to the pipeline; handles can be cloned later.
+    /// Returns a handle for readers. Call it before the view is given to the pipeline; handles can be cloned later. A
+    /// handle outlives the view: after the end of the pipeline it still answers with the last rows.
     #[must_use]
     pub fn reader(&self) -> LiveReader<S, K> {
         LiveReader(Arc::clone(&self.shared))

@@ -20,13 +20,25 @@ use super::{Shared, SubjectView, Subscription, Update};
 /// use std::time::Duration;
 /// use telemetra_sinks::LiveView;
 ///
-/// let view = LiveView::<u64>::new(Duration::from_secs(3600));
+/// # use telemetra_core::{Batch, EventTime, Layout, Sink, Summary, SummaryRow, Window};
+/// # let layout = Layout::<SummaryRow<String, u64>>::summaries("device_minute", &["device"], vec![], |_, _, _| {});
+/// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
 /// let reader = view.reader();
-/// // In the host service, while the pipeline has the view:
-/// if let Some((window, readings)) = reader.latest("d1") {
-///     println!("{readings} readings until {}", window.end);
-/// }
-/// assert!(reader.open_moments().is_empty());
+/// # for (key, count) in [("d1", 7), ("d2", 9)] {
+/// #     let window = Window { start: EventTime(0), end: EventTime(60_000) };
+/// #     let row = SummaryRow { key: key.to_owned(), summary: Summary { window, value: count.into() } };
+/// #     view.apply(&[Batch { time: EventTime(59_999), changes: vec![layout.upsert(row, 0)] }])?;
+/// # }
+/// // In the host service, after the pipeline has published a minute of two devices:
+/// assert_eq!(reader.as_of(), Some(EventTime(59_999)));
+/// let (window, readings) = reader.latest("d1").ok_or("no window")?;
+/// assert_eq!((window.end, *readings), (EventTime(60_000), 7));
+/// assert_eq!(reader.history("d1", EventTime(60_001)..).len(), 0);
+///
+/// let busiest = reader.subjects_by(|view| view.latest().map(|(_, count)| *count.as_ref()));
+/// assert_eq!(&*busiest[0].0, "d2");
+/// assert!(reader.open_moments().is_empty() && reader.subject("d3").is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LiveReader<S, K = String>(pub(super) Arc<Shared<S, K>>);
 
@@ -70,13 +82,8 @@ impl<S, K> LiveReader<S, K> {
         subjects
     }
 
-    /// Returns the subjects for which `rank` returns a value, greatest value first, then by name. For
-    /// example, by the newest rate. It calls `rank` once for every subject.
-    ///
-    /// ```
-    /// # let reader = telemetra_sinks::LiveView::<u64>::new(std::time::Duration::from_secs(60)).reader();
-    /// let busiest = reader.subjects_by(|view| view.latest().map(|(_, count)| *count.as_ref()));
-    /// ```
+    /// Returns the subjects for which `rank` returns a value, greatest value first, then by name: for example by the
+    /// newest rate, as in [the example](Self). It calls `rank` once for every subject, and sorts the results.
     #[must_use]
     pub fn subjects_by<R: Ord>(
         &self,
@@ -182,8 +189,8 @@ impl<S, K> LiveReader<S, K> {
 }
 
 impl<S: Data, K: Key> Shared<S, K> {
-    /// Whether the view keeps a row: not if it is of another grouping, nor, unless that is set, if it is of
-    /// another type and has an event time.
+    /// Returns whether the view keeps a row: a window or moment of its grouping, or a row of another type that has no
+    /// event time, or one that has if timed rows are kept.
     pub(super) fn keeps(&self, row: &dyn AnyRow) -> bool {
         row.typed().is::<SummaryRow<K, S>>()
             || row.typed().is::<Moment<K>>()

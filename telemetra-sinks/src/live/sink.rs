@@ -15,7 +15,7 @@ fn write<S, K>(shard: &Shard<S, K>) -> RwLockWriteGuard<'_, Subjects<S, K>> {
 }
 
 impl<S: Data, K: Key> LiveView<S, K> {
-    /// Whether the view accepts the rows of this table.
+    /// Returns whether the view accepts the rows of this table.
     fn takes(&self, table: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|known| known == table)
     }

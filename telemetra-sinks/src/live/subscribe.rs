@@ -11,7 +11,8 @@ use async_channel::{Receiver, Sender, TryRecvError};
 use futures_core::Stream;
 use telemetra_core::{Change, EventTime};
 
-/// The changes of all rows about one subject at one event time. Subscribers share it.
+/// The changes of all rows about one subject at one event time, as a [`Notice`] contains them. All subscribers share
+/// one value, so cloning the [`Arc`] costs no copy of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// The event time at which the changes took effect.
@@ -22,7 +23,27 @@ pub struct Update {
     pub changes: Vec<Change>,
 }
 
-/// A notification of a [`Subscription`].
+/// A notification of a [`Subscription`]: an update, or the number of updates that were dropped.
+///
+/// ```
+/// use std::time::Duration;
+/// # use telemetra_core::{Batch, EventTime, Layout, Sink, Summary, SummaryRow, Window};
+/// use telemetra_sinks::{LiveView, Notice};
+/// # let layout = Layout::<SummaryRow<String, u64>>::summaries("device_minute", &["device"], vec![], |_, _, _| {});
+/// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
+/// let changes = view.reader().subscribe(1);
+/// # for count in 1..=3 {
+/// #     let end = EventTime(count * 60_000);
+/// #     let window = Window { start: end.minus(60_000), end };
+/// #     let row = SummaryRow { key: "d1".to_owned(), summary: Summary { window, value: count.into() } };
+/// #     view.apply(&[Batch { time: end.minus(1), changes: vec![layout.upsert(row, 0)] }])?;
+/// # }
+/// // Three updates have come, and the queue holds one.
+/// assert_eq!(changes.recv(), Some(Notice::Missed(2)));
+/// let Some(Notice::Changed(update)) = changes.recv() else { panic!("the newest is left") };
+/// assert_eq!((&*update.subject, update.time, update.changes.len()), ("d1", EventTime(179_999), 1));
+/// # Ok::<(), telemetra_core::ExternalError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// Rows about a subject changed.
@@ -45,13 +66,14 @@ pub enum Notice {
 /// ```
 /// use std::time::Duration;
 /// use telemetra_core::Sink;
-/// use telemetra_sinks::LiveView;
+/// use telemetra_sinks::{Closed, LiveView};
 ///
 /// let mut view = LiveView::<u64>::new(Duration::from_secs(60));
 /// let changes = view.reader().subscribe(64);
 /// assert!(changes.try_recv()?.is_none(), "nothing has changed yet");
 /// view.close()?;
 /// assert!(changes.recv().is_none(), "the view is closed");
+/// assert_eq!(changes.try_recv(), Err(Closed));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Subscription {
@@ -64,7 +86,7 @@ pub struct Subscription {
 
 impl Subscription {
     /// Waits for the next notice, blocking the thread. `None` when the view is closed and all notices were
-    /// received.
+    /// received. In an async task use [`recv_async`](Self::recv_async).
     #[must_use]
     pub fn recv(&self) -> Option<Notice> {
         loop {

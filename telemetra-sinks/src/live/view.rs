@@ -9,7 +9,7 @@ use telemetra_core::{Action, AnyRow, Change, Data, EventTime, Key, Moment, Summa
 
 use super::{Typed, Update};
 
-/// A row together with its revision and the event time at which it was last published.
+/// A row together with its revision and the event time at which it was last published, as [`SubjectView`] returns it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Published<T> {
     /// The row.
@@ -36,7 +36,32 @@ impl Held {
 
 /// The snapshot of one subject of a [`LiveView`](crate::LiveView) as of one event time: its windows and moments within
 /// the horizon, and its rows of other types. It does not change while a reader holds it. Rows are shared, so cloning
-/// a snapshot copies pointers only.
+/// a snapshot copies pointers only. Do not hold it for long: the rows in it stay in memory, and the next change of the
+/// subject copies its pointers.
+///
+/// ```
+/// use std::time::Duration;
+/// # use telemetra_core::{Batch, EventTime, Layout, Sink, Summary, SummaryRow, Window};
+/// use telemetra_sinks::LiveView;
+/// # let layout = Layout::<SummaryRow<String, u64>>::summaries("device_minute", &["device"], vec![], |_, _, _| {});
+/// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
+/// # let mut publish = |value: u64, revision| {
+/// #     let window = Window { start: EventTime(0), end: EventTime(60_000) };
+/// #     let row = SummaryRow { key: "d1".to_owned(), summary: Summary { window, value: value.into() } };
+/// #     let time = EventTime(59_999 + 10_000 * u64::from(revision));
+/// #     view.apply(&[Batch { time, changes: vec![layout.upsert(row, revision)] }])
+/// # };
+/// # publish(7, 0)?;
+/// # publish(8, 1)?;
+/// # let reader = view.reader();
+/// // A window was published, and corrected ten seconds of event time later.
+/// let snapshot = reader.subject("d1").ok_or("no such subject")?;
+/// let window = snapshot.published_windows().next().ok_or("no window")?;
+/// assert_eq!((*window.row.value, window.revision, window.time), (8, 1, EventTime(69_999)));
+/// assert_eq!((snapshot.key().map(String::as_str), snapshot.updated()), (Some("d1"), EventTime(69_999)));
+/// assert_eq!((snapshot.all().count(), snapshot.rows().count()), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SubjectView<S, K = String> {
     /// Rows of other types, sorted by table and key.
     rows: Vec<Held>,
@@ -78,7 +103,7 @@ impl<S, K> SubjectView<S, K> {
         self.updated
     }
 
-    /// Whether a row in it ended before `since`.
+    /// Returns whether a row in it ended before `since`.
     pub(super) fn is_stale(&self, since: EventTime) -> bool {
         self.windows.front().is_some_and(|(window, _)| window.end < since)
             || self.moments.values().any(|(end, _)| end.is_some_and(|end| end < since))
@@ -97,7 +122,7 @@ impl<S, K> SubjectView<S, K> {
         self.withdrawn.retain(|held| held.time >= since);
     }
 
-    /// Whether no row is left in it.
+    /// Returns whether no row is left in it.
     pub(super) fn is_bare(&self) -> bool {
         self.rows.is_empty()
             && self.windows.is_empty()
@@ -105,7 +130,7 @@ impl<S, K> SubjectView<S, K> {
             && self.withdrawn.is_empty()
     }
 
-    /// Whether it contains this row among those of other types.
+    /// Returns whether it contains this row among those of other types.
     pub(super) fn holds(&self, row: &dyn AnyRow) -> bool {
         self.place(row).is_ok()
     }
@@ -136,7 +161,7 @@ impl<S: Data, K: Key> SubjectView<S, K> {
         of_window.map(|known| &known.row.key).or_else(|| self.moments().next().map(|moment| &moment.key))
     }
 
-    /// Returns the newest window and its summary.
+    /// Returns the newest window and its summary; `None` if there is no window within the horizon.
     #[must_use]
     pub fn latest(&self) -> Option<(Window, &Arc<S>)> {
         self.history().next_back()

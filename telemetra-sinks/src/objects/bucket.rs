@@ -146,7 +146,7 @@ impl Bucket {
         }
     }
 
-    /// Whether what was not found is an object, and not the bucket or the user: then nothing would be known of it.
+    /// Returns whether what was not found is an object, and not the bucket or the user: then nothing would be known of it.
     fn lacks_object(&self) -> bool {
         self.last.status().is_none() || ["NoSuchKey", "BlobNotFound"].iter().any(|code| self.last.says(code))
     }

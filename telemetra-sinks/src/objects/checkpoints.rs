@@ -29,7 +29,8 @@ const TRIES: usize = 100;
 ///   read; the change is then repeated on the newer index.
 /// * [`claim`](CheckpointStore::claim) takes a place over from the process that held it before. If that process stores
 ///   or removes a blob afterwards, its call fails with a permanent error and changes nothing.
-/// * Objects of a process that died before the index listed them are removed by the next claim of place 0.
+/// * Objects of a process that died before the index listed them are removed by the next claim of place 0. Those of a
+///   process that had claimed no place, such as one that takes a savepoint, stay.
 /// * A prefix belongs to one pipeline. Do not give a bucket a lifecycle rule that deletes objects under it by age: a
 ///   checkpoint needs parts that are as old as its oldest unchanged state.
 ///
@@ -39,9 +40,9 @@ const TRIES: usize = 100;
 ///
 /// # Errors
 ///
-/// Errors of the network, time-outs, and answers that the service is busy (408, 429, 5xx) are transient. Wrong
+/// Errors of the network, time-outs, and answers that the service is busy (408, 409, 425, 429, 5xx) are transient. Wrong
 /// credentials, a missing bucket, and a place that another process has taken over are permanent. S3 takes blobs of up
-/// to 5 GB.
+/// to 5 GB. A blob is held in memory while it is stored or read.
 ///
 /// ```
 /// use telemetra_core::checkpoint::CheckpointStore;
@@ -102,7 +103,8 @@ impl Index {
 }
 
 impl ObjectCheckpoints {
-    /// Creates a store under the URL of `config`. The first call of a method of the store makes the first request.
+    /// Creates a store under the URL of `config`. The first call of a method of the store makes the first request, so a
+    /// missing bucket is an error of that call.
     ///
     /// # Errors
     ///

@@ -38,6 +38,7 @@ use super::http::{Connector, Last};
 ///     .option("aws_access_key_id", "AKIA…")?
 ///     .option("aws_secret_access_key", "secret")?;
 /// assert!(!format!("{config:?}").contains("secret"));
+/// assert_eq!(config.url(), "s3://analytics/telemetra");
 ///
 /// assert!(ObjectStoreConfig::from_url("s3://name:secret@analytics").is_err());
 /// assert!(config.option("aws_regoin", "eu-central-1").is_err());
@@ -135,7 +136,8 @@ impl ObjectStoreConfig {
     }
 
     /// Sets the certificate authority, in PEM, that must have signed the service's certificate. Default: the
-    /// authorities that the system trusts.
+    /// authorities that the system trusts. It is parsed when the sink or store is created; bytes that are not PEM are an
+    /// error then.
     #[must_use]
     pub fn authority(mut self, pem: &[u8]) -> Self {
         self.authority = Some(pem.to_vec());

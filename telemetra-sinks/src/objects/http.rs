@@ -32,9 +32,9 @@ enum Outcome {
     Good,
     /// A refusal, with the beginning of its text.
     Refused(Answer),
-    /// There was no answer. Whether the same request would fail again.
+    /// There was no answer; `lasts` if the same request would fail again.
     Silent { lasts: bool },
-    /// It was not made: it is not encrypted.
+    /// The request was not made, as it would not be encrypted.
     Open,
 }
 
@@ -51,7 +51,7 @@ impl Last {
         }
     }
 
-    /// Whether it was a refusal with this code in its text.
+    /// Returns whether it was a refusal with this code in its text.
     pub(crate) fn says(&self, code: &str) -> bool {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Outcome::Refused(answer) => String::from_utf8_lossy(&answer.body).contains(code),

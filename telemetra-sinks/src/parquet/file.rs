@@ -36,9 +36,9 @@ pub(super) struct Logged {
 /// The values of a column for one row group, and its levels.
 pub(super) struct Buffer {
     values: Values,
-    /// For each place whether there is a value, in the sense of Parquet; empty if there always is.
+    /// Parquet's definition level of each place, which says whether there is a value; empty if there always is.
     defined: Vec<i16>,
-    /// For each place whether it continues a list; empty if there are no lists.
+    /// Parquet's repetition level of each place, 1 if it continues a list; empty if there are no lists.
     repeated: Vec<i16>,
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Log {
     synced: Mark,
     /// The state after the last frame.
     written: Mark,
-    /// Whether a failed write may have left a part of a frame.
+    /// True if a failed write may have left a part of a frame.
     torn: bool,
     buffer: Vec<u8>,
 }
@@ -116,7 +116,7 @@ impl Log {
         self.written.length
     }
 
-    /// Whether there are changes in it.
+    /// Returns whether there are changes in it.
     pub(super) fn has_changes(&self) -> bool {
         self.written.changes > 0
     }

@@ -45,7 +45,8 @@ use shape::Shape;
 /// | `_revision` | 64-bit integer | how often the row was published before |
 ///
 /// Columns of decimals are `DECIMAL(38,6)`, lists are lists, JSON is a string, and a float that is not finite is
-/// null. A column of the table with one of these names, or `day`, gets an underscore at its end.
+/// null. An integer beyond 2⁶³ − 1 is written as 2⁶³ − 1; in a key column it is a permanent error, as is a decimal of
+/// more than 38 digits in any. A column of the table with one of these names, or `day`, gets an underscore at its end.
 ///
 /// # Querying current rows
 ///
@@ -124,7 +125,8 @@ struct Settings {
 }
 
 impl Parquet {
-    /// Creates a sink that writes to this folder, which is created when the sink is opened if it is missing.
+    /// Creates a sink that writes to this folder, which is created when the sink is opened if it is missing. Nothing is
+    /// read or written before.
     pub fn new(folder: impl AsRef<Path>) -> Self {
         Self::at(Place::Folder(folder.as_ref().to_owned()))
     }
@@ -162,6 +164,23 @@ impl Parquet {
     /// Sets the span of event time of a file: new files are begun at every multiple of `interval`, counted from the
     /// epoch. It is also the event time for which a change may wait in the log before readers see it. At least
     /// 1 ms. Default: 15 minutes.
+    ///
+    /// ```
+    /// # use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
+    /// use std::time::Duration;
+    /// use telemetra_sinks::Parquet;
+    /// # let table = Table::new("sites").key(Column::new("site", ColumnKind::Text));
+    /// # let sites = Layout::new(table, |site: &String, put| put(Value::Text(site)));
+    /// # let folder = tempfile::tempdir()?;
+    /// # let change = || vec![sites.upsert("north".to_owned(), 0)];
+    /// let mut sink = Parquet::new(folder.path()).rotate_every(Duration::from_secs(60)).rotate_bytes(16 << 20);
+    /// sink.open(&[sites.table().clone()], None)?;
+    /// sink.apply(&[Batch { time: EventTime(59_999), changes: change() }])?;
+    /// assert!(!folder.path().join("sites").exists(), "the change is in the log");
+    /// sink.apply(&[Batch { time: EventTime(60_999), changes: change() }])?;
+    /// assert!(folder.path().join("sites").exists(), "a minute has begun, and that of the change is a file");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn rotate_every(mut self, interval: Duration) -> Self {
         self.settings.rotate_every = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);

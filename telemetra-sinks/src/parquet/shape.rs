@@ -63,7 +63,7 @@ impl Kind {
 }
 
 impl ShapeColumn {
-    /// Whether a value may be missing: a float that is not finite is null in any column.
+    /// Returns whether a value may be missing: a float that is not finite is null in any column.
     pub(super) fn is_optional(&self) -> bool {
         self.nullable || self.kind == Kind::Float
     }

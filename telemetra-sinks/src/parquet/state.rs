@@ -154,7 +154,7 @@ impl State {
         self.log.remove_others()
     }
 
-    /// Whether changes are durable that are in no file yet.
+    /// Returns whether changes are durable that are in no file yet.
     pub(super) fn has_pending(&self) -> bool {
         self.log.has_changes()
     }

@@ -180,7 +180,7 @@ fn quote_element(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Whether the text of a value contains a NUL. The text is not kept.
+/// Returns whether the text of a value contains a NUL. The text is not kept.
 pub(super) fn shows_nul(shown: &dyn Display) -> bool {
     struct Search(bool);
     impl Write for Search {
@@ -213,7 +213,7 @@ fn replace_escaped_nul(json: &mut [u8]) {
     }
 }
 
-/// Whether Postgres can hold this number or time itself rather than its own greatest value. Of all times,
+/// Returns whether Postgres can hold this number or time itself rather than its own greatest value. Of all times,
 /// only the greatest is `infinity`.
 pub(super) fn is_exact(value: Value<'_>) -> bool {
     match value {

@@ -85,7 +85,7 @@ pub(super) fn last_changes<'a>(
     Ok(by_table)
 }
 
-/// Whether Postgres may store two different values of a key as one: a text with a NUL, which is replaced, or
+/// Returns whether Postgres may store two different values of a key as one: a text with a NUL, which is replaced, or
 /// the negative zero, which equals the positive one.
 fn is_merged(value: Value<'_>) -> bool {
     match value {

@@ -45,7 +45,7 @@ impl Default for ChangeLog {
     }
 }
 
-/// When a log is trimmed.
+/// The state of trimming a log: the bounds, and when it is due next.
 #[derive(Debug)]
 pub(super) struct Trim {
     bounds: ChangeLog,
@@ -121,7 +121,7 @@ pub(super) fn create_index(table: &Table) -> String {
     format!("CREATE INDEX IF NOT EXISTS {name} ON {on} ({});", quoted(column))
 }
 
-/// Whether the upserts of a table are recorded: its rows do not say when they changed. Rows that have a time of
+/// Returns whether the upserts of a table are recorded: its rows do not say when they changed. Rows that have a time of
 /// their own, by which they are kept, are found by that.
 pub(super) fn records_upserts(table: &Table) -> bool {
     published_at(table).is_none() && table.day_column().is_none()

@@ -47,6 +47,12 @@ impl PostgresConfig {
     /// [connection string](Self::from_url) sets them, keepalives are sent after 10 s without traffic and then
     /// every 5 s, the third that is not answered closes the connection, and data may stay unacknowledged for
     /// 30 s.
+    ///
+    /// ```
+    /// use telemetra_sinks::PostgresConfig;
+    /// let config = PostgresConfig::new("db.example.org").port(6432).user("telemetra").database("plant");
+    /// assert!(format!("{config:?}").contains("`plant` at db.example.org:6432"));
+    /// ```
     #[must_use]
     pub fn new(host: &str) -> Self {
         let mut client = tokio_postgres::Config::new();
@@ -125,7 +131,7 @@ impl PostgresConfig {
         self
     }
 
-    /// Sets the password of the role. Default: none.
+    /// Sets the password of the role. Default: none. A wrong one is a permanent error when a connection is opened.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.client.password(password);
@@ -148,7 +154,9 @@ impl PostgresConfig {
         self
     }
 
-    /// Sets a PEM file of root certificates, which replace those of the system. Default: the system's.
+    /// Sets a PEM file of root certificates, which replace those of the system. Default: the system's. They are used by
+    /// [`TlsMode::VerifyCa`] and [`TlsMode::VerifyFull`], and by [`TlsMode::Require`], which then acts as `VerifyCa`. A
+    /// file that cannot be read is a permanent error when a connection is opened.
     #[must_use]
     pub fn root_certificates(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls.roots = Some(path.into());
@@ -171,7 +179,8 @@ impl PostgresConfig {
         self
     }
 
-    /// Sets how long to wait for a connection, for each address that is tried. Default: 10 s.
+    /// Sets how long to wait for a connection, for each address that is tried; then opening fails with a transient error.
+    /// Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.client.connect_timeout(timeout);
@@ -221,6 +230,14 @@ impl PostgresConfig {
 /// Converts settings of the `tokio-postgres` client. The encryption follows their `ssl_mode`; certificates are
 /// added by the methods of [`PostgresConfig`]. Timeouts that are not set get the defaults of
 /// [`new`](PostgresConfig::new).
+///
+/// ```
+/// use telemetra_sinks::PostgresConfig;
+/// let mut client = tokio_postgres::Config::new();
+/// client.host("db.example.org").user("telemetra");
+/// let same = PostgresConfig::new("db.example.org").user("telemetra");
+/// assert_eq!(format!("{:?}", PostgresConfig::from(client)), format!("{same:?}"));
+/// ```
 impl From<tokio_postgres::Config> for PostgresConfig {
     fn from(client: tokio_postgres::Config) -> Self {
         let mode = match client.get_ssl_mode() {

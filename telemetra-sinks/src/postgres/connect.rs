@@ -76,7 +76,7 @@ impl PostgresConfig {
         self.connect_with("").await
     }
 
-    /// Like [`connect`](Self::connect), with further session settings in SQL.
+    /// Connects like [`connect`](Self::connect), with further session settings in SQL.
     pub(super) async fn connect_with(
         &self,
         settings: &str,

@@ -12,7 +12,7 @@ const POOLER: &str = "; if a pooler is between, such as PgBouncer in transaction
                       or to a pool with `pool_mode = session`, or let the pooler carry prepared statements \
                       (PgBouncer from 1.21 on, `max_prepared_statements = 200`)";
 
-/// Whether an error may pass, decided by its SQLSTATE, and advice for the user.
+/// Returns the class of an error, transient or permanent by its SQLSTATE, and advice for the user.
 fn judged(error: &Error) -> (Retry, &'static str) {
     use Retry::{Permanent, Transient};
     let Some(code) = error.code() else { return judged_without_code(error) };
@@ -43,7 +43,7 @@ fn judged(error: &Error) -> (Retry, &'static str) {
     }
 }
 
-/// Like [`judged`], for errors of the connection and of TLS, which have no SQLSTATE.
+/// Returns the same as [`judged`] for errors of the connection and of TLS, which have no SQLSTATE.
 fn judged_without_code(error: &Error) -> (Retry, &'static str) {
     let source = std::error::Error::source(error);
     let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
@@ -82,7 +82,7 @@ pub(super) fn failed(place: &str, what: &dyn Display, error: Error) -> ExternalE
     .because(error)
 }
 
-/// Whether a row caused the error: by its values, by a constraint, or by another row with an equal key.
+/// Returns whether a row caused the error: by its values, by a constraint, or by another row with an equal key.
 pub(super) fn is_of_a_row(error: &Error) -> bool {
     error.code().is_some_and(|code| ["21", "22", "23", "54", "P0"].contains(&&code.code()[..2]))
 }

@@ -9,10 +9,10 @@ use super::define::{keys, quoted, type_of};
 pub(super) struct FoundColumn {
     pub(super) name: String,
     kind: String,
-    /// Whether a row must have a value for it.
+    /// True if a row must have a value for it.
     needed: bool,
     is_key: bool,
-    /// Whether its table is partitioned.
+    /// True if its table is partitioned.
     is_partitioned: bool,
 }
 

@@ -62,8 +62,8 @@ const MOST_ROWS: usize = 65_536;
 /// must be nullable. [`open`](Sink::open) fails with a permanent error if telemetra did not create a table of
 /// the same name, if a newer version of telemetra created it, or if its key differs.
 ///
-/// Column types follow [`ColumnKind`](telemetra_core::ColumnKind): times are `timestamptz`, lists and maps
-/// `jsonb`, decimals `numeric`.
+/// Column types follow [`ColumnKind`](telemetra_core::ColumnKind): times are `timestamptz`, JSON is `jsonb`, lists are
+/// arrays such as `bigint[]`, decimals `numeric`.
 ///
 /// Values that Postgres cannot hold are replaced by the nearest one that it can hold: a NUL character in a
 /// text by U+FFFD, integers beyond 2⁶³ − 1 by 2⁶³ − 1, times after the year 294276 by `infinity`. In a key
@@ -94,7 +94,7 @@ const MOST_ROWS: usize = 65_536;
 /// # Cost
 ///
 /// The sink holds one connection for each shard. A transaction takes two round trips, however many rows and
-/// tables it has.
+/// tables it has, and sends statements of at most 16,384 rows each.
 ///
 /// ```no_run
 /// use telemetra_core::Sink;

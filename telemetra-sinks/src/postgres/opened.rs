@@ -17,9 +17,9 @@ use super::{array, error};
 pub(super) struct Opened {
     pub(super) fence: Fence,
     pub(super) durable: Option<EventTime>,
-    /// Whether the tables still hold rows of an earlier run, which the first change of this run deletes.
+    /// True if the tables still hold rows of an earlier run, which the first change of this run deletes.
     pub(super) rows_are_old: bool,
-    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// True if the dead letters are those of an earlier run, which the first letter or change of this run
     /// deletes.
     pub(super) letters_are_old: bool,
     pub(super) plans: Vec<Plan>,

@@ -48,7 +48,7 @@ const LOCK: &str = "
 pub(super) struct Claimed {
     pub(super) fence: Fence,
     pub(super) time: Option<EventTime>,
-    /// Whether the tables hold rows of an earlier run, which the first change of this run deletes.
+    /// True if the tables hold rows of an earlier run, which the first change of this run deletes.
     pub(super) starts_over: bool,
 }
 

@@ -98,9 +98,9 @@ pub(super) fn prepare_rows(
 
 /// The reason why an existing table is not used.
 enum Misfit {
-    /// Telemetra did not create it; its name.
+    /// The table of this name was not created by telemetra.
     Foreign(String),
-    /// It cannot take the rows; what does not fit.
+    /// The table cannot take the rows, for this reason.
     Unfit(String),
 }
 

@@ -78,7 +78,7 @@ impl Session {
         self.run_several(1, what, work)
     }
 
-    /// Like [`run`](Self::run), for this number of statements.
+    /// Runs this number of statements, otherwise like [`run`](Self::run).
     pub(super) fn run_several<T>(
         &self,
         statements: usize,
@@ -89,7 +89,7 @@ impl Session {
         self.within(patience, what, work)?.map_err(|error| failed(&self.place, what, error))
     }
 
-    /// Like [`run`](Self::run), but returns the server's rejection unchanged.
+    /// Runs work like [`run`](Self::run), but returns the server's rejection unchanged.
     pub(super) fn attempt<T>(
         &self,
         what: &dyn Display,

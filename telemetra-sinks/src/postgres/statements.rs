@@ -20,7 +20,7 @@ pub(super) struct Plan {
     pub(super) table: Arc<Table>,
     /// The indexes of the key columns.
     pub(super) keys: Vec<usize>,
-    /// Whether there is a log of changes.
+    /// True if there is a log of changes.
     logged: bool,
     upsert: String,
     withdraw: String,
@@ -99,7 +99,7 @@ impl Plan {
         Self { upsert, withdraw, logged: log.is_some(), table: Arc::clone(table), keys }
     }
 
-    /// Whether a change is recorded, by its subject, revision and time.
+    /// Returns whether a change is recorded, by its subject, revision and time.
     pub(super) fn records(&self, action: Action) -> bool {
         self.logged && (action == Action::Withdraw || change_log::records_upserts(&self.table))
     }

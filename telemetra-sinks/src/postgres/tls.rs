@@ -18,6 +18,16 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// As in libpq, [`Require`](Self::Require) acts as [`VerifyCa`](Self::VerifyCa) if root certificates are
 /// given. Unlike in libpq, [`Prefer`](Self::Prefer) goes on without encryption only if the server has no TLS,
 /// and fails if the handshake fails.
+///
+/// ```
+/// use telemetra_sinks::{PostgresConfig, TlsMode};
+///
+/// assert_eq!(TlsMode::default(), TlsMode::Prefer);
+/// let config = PostgresConfig::new("db.example.org").tls(TlsMode::VerifyFull);
+/// let same = PostgresConfig::from_url("postgres://db.example.org/?sslmode=verify-full")?;
+/// assert_eq!(format!("{config:?}"), format!("{same:?}"));
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
     /// No encryption.

@@ -88,7 +88,7 @@ pub(super) async fn changes(client: &Client, pipeline: &str, index: i64, of: i64
     change_log::delete(client, pipeline, of, |subject| falls_to(subject, index, of)).await
 }
 
-/// Whether a subject belongs to the shard `index` of `of`.
+/// Returns whether a subject belongs to the shard `index` of `of`.
 fn falls_to(subject: &str, index: i64, of: i64) -> bool {
     let shards = usize::try_from(of).unwrap_or(usize::MAX);
     i64::try_from(Shard::index_of(subject, shards)) == Ok(index)

@@ -30,7 +30,7 @@ fn unreadable() -> ConfigError {
     )
 }
 
-/// Whether a parameter concerns TLS, which the client does not know.
+/// Returns whether a parameter concerns TLS, which the client does not know.
 fn is_ours(name: &str) -> bool {
     matches!(name, "sslmode" | "sslrootcert" | "sslcert" | "sslkey")
 }

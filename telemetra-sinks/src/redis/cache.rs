@@ -109,7 +109,7 @@ impl Cache {
         }
     }
 
-    /// Whether a subject whose newest window in a table ended at `end` is in the leaderboards: it has not
+    /// Returns whether a subject whose newest window in a table ended at `end` is in the leaderboards: it has not
     /// been silent for too long.
     pub(super) fn is_ranked(&self, end: EventTime) -> bool {
         self.as_of.unwrap_or(EventTime::MIN) <= end.plus(self.silent_after)

@@ -21,7 +21,14 @@ use super::table::{Kept, RedisTable};
 /// assert_eq!(keys.moments("moments", "d1"), "app:moments:{d1}");
 /// assert_eq!(keys.live("a}b"), "app:changes:a}b");
 /// assert_eq!(keys.rank("devices:by_rate"), "app:devices:by_rate");
+/// assert_eq!(keys.rank_as_of("devices:by_rate"), "app:{app:devices:by_rate}:as_of");
+/// assert_eq!(keys.row("doors", "d1", &["d1", "7"]), "app:doors:{d1}:d1/7");
+/// assert_eq!((keys.as_of("d1"), keys.progress()), ("app:as_of:{d1}".into(), "app:progress".into()));
+/// assert_eq!(keys.live_pattern(), "app:changes:*");
 /// ```
+///
+/// A pattern that is not valid, and two tables whose keys could be the same, are permanent errors when the sink is
+/// opened; the methods here do not check patterns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisKeys {
     prefix: String,
@@ -89,14 +96,15 @@ impl RedisKeys {
     }
 
     /// Returns the key of a row's hash. `key` holds the values of the key columns as text: numbers in
-    /// decimal, times in RFC 3339.
+    /// decimal, times in RFC 3339. They are separated by slashes; in each, `%`, `/`, `{` and `}` are written as `%25`,
+    /// `%2F`, `%7B` and `%7D`.
     #[must_use]
     pub fn row(&self, table: &str, subject: &str, key: &[&str]) -> String {
         let named = self.named(table, Kept::Rows);
         self.fill(&named.pattern(key.len()), subject, Some(&key_text(key)))
     }
 
-    /// Returns the key that holds the event time of the subject's last write.
+    /// Returns the key that holds the event time of the subject's last write, in milliseconds since the epoch.
     #[must_use]
     pub fn as_of(&self, subject: &str) -> String {
         self.fill(&self.as_of, subject, None)
@@ -129,7 +137,8 @@ impl RedisKeys {
         if rank.contains('{') { format!("{rank}:as_of") } else { format!("{}:{{{rank}}}:as_of", self.prefix) }
     }
 
-    /// Returns the key that holds the event time up to which everything is written.
+    /// Returns the key that holds the event time up to which everything is written, in milliseconds since the epoch. A
+    /// service can read it to see how far the pipeline has come.
     #[must_use]
     pub fn progress(&self) -> String {
         format!("{}:progress", self.prefix)
@@ -232,7 +241,7 @@ fn check_pattern(pattern: &str, of_rows: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether two patterns can produce the same key.
+/// Returns whether two patterns can produce the same key.
 fn may_meet(one: &str, other: &str) -> bool {
     let (Some((before, one)), Some((other_before, other))) = (one.split_once("{}"), other.split_once("{}"))
     else {
@@ -250,7 +259,7 @@ fn may_meet(one: &str, other: &str) -> bool {
         }
 }
 
-/// Whether a text starts and ends with these texts, without overlap.
+/// Returns whether a text starts and ends with these texts, without overlap.
 fn is_between(text: &str, (start, end): (&str, &str)) -> bool {
     text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
 }

@@ -11,7 +11,7 @@ use super::form::Form;
 #[derive(Debug)]
 pub(super) struct Columns {
     names: Vec<String>,
-    /// Each name as the beginning of a member of a JSON object: `"name":`.
+    /// The names as beginnings of members of a JSON object: `"name":`.
     members: Vec<String>,
     left_out: Option<usize>,
 }
@@ -43,7 +43,7 @@ impl Columns {
         if at == self.names.len() { result } else { Err(fmt::Error) }
     }
 
-    /// Whether there is a column of this name.
+    /// Returns whether there is a column of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.iter().enumerate().any(|(at, column)| column == name && self.left_out != Some(at))
     }

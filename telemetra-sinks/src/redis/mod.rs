@@ -128,13 +128,13 @@ use write::{Scripts, Writer};
 /// `SCRIPT LOAD`, `TYPE` and the commands of the scripts: `+get +set +del +pexpire +hset +hlen +rpush +llen
 /// +zadd +zrem +zcard +publish`, for the keys and channels `telemetra:*`.
 ///
-/// ```no_run
+/// ```
 /// use std::time::Duration;
 /// use telemetra_sinks::{RedisServer, RedisSink, RedisTable};
 ///
 /// let sink = RedisSink::new("redis://127.0.0.1:6379/");
-/// // Or, with a password, TLS, an authority of one's own, and names:
-/// let authority = std::fs::read("ca.pem")?;
+/// // Or, with a password, TLS, an authority of one's own (read from a file of PEM), and names:
+/// # let authority = Vec::new();
 /// let server = RedisServer::url("rediss://telemetra:secret@redis.example/").authority(authority);
 /// let minute = RedisTable::latest("device_minute").key("device:{}:latest").rank("by_rate", "per_second");
 /// let sink = RedisSink::new(server)
@@ -142,7 +142,8 @@ use write::{Scripts, Writer};
 ///     .table(minute)
 ///     .table(RedisTable::rows("devices").subject_field("device"))
 ///     .horizon(Duration::from_secs(3600));
-/// # Ok::<(), std::io::Error>(())
+/// assert_eq!(sink.key_names().latest("device_minute", "d1"), "app:device:{d1}:latest");
+/// assert!(!format!("{sink:?}").contains("secret"));
 /// ```
 pub struct RedisSink {
     server: RedisServer,
@@ -152,7 +153,7 @@ pub struct RedisSink {
     horizon: Duration,
     silent_after: Duration,
     start_over: bool,
-    /// Whether another process writes the keys, and this one only takes note.
+    /// True if another process writes the keys, and this one only takes note.
     holds: bool,
     state: Option<State>,
 }
@@ -235,7 +236,8 @@ impl RedisSink {
         self
     }
 
-    /// Sets for how much event time windows and moments are kept. Default: 30 minutes.
+    /// Sets for how much event time windows and moments are kept, and rows that have an event time. Default:
+    /// 30 minutes.
     ///
     /// It must be at least the allowed lateness. It should not exceed the pipeline's own horizon, as a
     /// restart restores no more than that. The memory of the sink is proportional to it: see

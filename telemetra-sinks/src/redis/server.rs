@@ -25,6 +25,9 @@ const AT_ONCE: usize = 1000;
 /// use telemetra_sinks::RedisServer;
 /// let server = RedisServer::url("rediss://telemetra:secret@redis.example:6380/1");
 /// assert_eq!(format!("{server:?}"), "RedisServer(\"redis.example:6380\")");
+///
+/// let cluster = RedisServer::cluster(["redis://node-1:6379", "redis://node-2:6379"]);
+/// assert_eq!(cluster.to_string(), "node-1:6379,node-2:6379");
 /// ```
 #[derive(Clone)]
 pub struct RedisServer {
@@ -54,7 +57,7 @@ impl RedisServer {
     }
 
     /// Creates the address of a Redis cluster. `urls` are some of its nodes, of which one must be reachable; the
-    /// client finds the other nodes through it.
+    /// client finds the other nodes through it. User, password and TLS are the same for all nodes.
     #[must_use]
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::new(Kind::Cluster, urls.into_iter().map(Into::into).collect())
@@ -95,6 +98,9 @@ impl RedisServer {
     }
 
     /// Sets the certificate and private key, in PEM, that this client presents to the server. Default: none.
+    /// Give URLs of `rediss://` with it, as with [`authority`](Self::authority): with `redis://` neither has an effect
+    /// on a single server or a master, and in a cluster the nodes that the client finds are connected to by TLS all the
+    /// same.
     #[must_use]
     pub fn certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificates().client_tls =
@@ -106,15 +112,15 @@ impl RedisServer {
         self.certificates.get_or_insert(TlsCertificates { client_tls: None, root_cert: None })
     }
 
-    /// Sets how long to wait for a connection, and for each answer, before the connection counts as lost.
-    /// Default: 10 s.
+    /// Sets how long to wait for a connection, and for each answer, before the connection counts as lost, which is a
+    /// transient error. Default: 10 s; at least 1 ms.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Whether keys are spread over several servers.
+    /// Returns whether keys are spread over several servers.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.kind, Kind::Cluster)
     }

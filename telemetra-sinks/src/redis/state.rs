@@ -35,12 +35,12 @@ pub(super) struct State {
     /// The progress that was last written, perhaps without an answer.
     wrote: Option<EventTime>,
     tried: Option<EventTime>,
-    /// Whether all keys must be written.
+    /// True if all keys must be written.
     anew: bool,
     behind: bool,
-    /// Whether another process writes the keys.
+    /// True if another process writes the keys.
     pub(super) holds: bool,
-    /// While that is so, the batches that it has not written.
+    /// The batches that the other process has not written.
     pub(super) held: VecDeque<Batch>,
 }
 

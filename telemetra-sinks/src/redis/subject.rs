@@ -11,7 +11,7 @@ use super::message::Kind;
 /// The keys of a subject that must be written: those of kept tables, and those of single rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dirty {
-    /// In ascending order, each once.
+    /// The indexes of tables, ascending, each once.
     pub(super) tables: Vec<usize>,
     pub(super) rows: BTreeSet<(usize, Arc<str>)>,
 }
@@ -44,7 +44,7 @@ pub(super) struct Subject {
     tables: Vec<(usize, Held)>,
     /// The time at which the subject is next looked at, not after something changes without an event.
     pub(super) due: Option<EventTime>,
-    /// Whether the subject's keys have been written.
+    /// True if the subject's keys have been written.
     pub(super) written: bool,
 }
 
@@ -177,12 +177,12 @@ impl Subject {
         self.tables.iter().filter_map(|(_, held)| next(held)).min()
     }
 
-    /// Whether no row of the subject is left.
+    /// Returns whether no row of the subject is left.
     pub(super) fn is_empty(&self) -> bool {
         self.tables.iter().all(|(_, held)| held.is_empty())
     }
 
-    /// Whether the subject has a row that stays until it is withdrawn.
+    /// Returns whether the subject has a row that stays until it is withdrawn.
     pub(super) fn is_lasting(&self) -> bool {
         self.tables.iter().any(|(_, held)| match held {
             Held::Rows { rows, ends } => rows.len() > ends.len(),

@@ -75,7 +75,8 @@ impl RedisTable {
 
     /// Adds a leaderboard to a table of [windows](Self::latest): a sorted set under `key` (after the prefix),
     /// which ranks subjects by a numeric column of their newest window. Subjects leave it when they are
-    /// [silent](super::RedisSink::silent_after). Opening the sink fails if the table has no such column.
+    /// [silent](super::RedisSink::silent_after). Opening the sink fails with a permanent error if the table has no such
+    /// column.
     #[must_use]
     pub fn rank(mut self, key: impl Into<String>, column: impl Into<String>) -> Self {
         self.ranks.push((key.into(), column.into()));

@@ -72,7 +72,7 @@ pub(super) struct Ranks {
     leave: Vec<Arc<str>>,
 }
 
-/// One key that a subject's script writes.
+/// A key that a subject's script writes.
 struct Target {
     key: Arc<str>,
     table: usize,

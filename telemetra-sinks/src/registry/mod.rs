@@ -45,7 +45,13 @@ const ASKED: u32 = 3;
 ///   the record is malformed. The last request is made half a second after the first, as the nodes of a registry do
 ///   not all get a new schema at once.
 ///
-/// ```no_run
+/// # Cost
+///
+/// There is one thread, which makes one request at a time, and one more for each schema that a schema refers to. A record
+/// with a known id costs a look-up in a map, under a lock that all clones share. Nothing is ever removed, so memory grows
+/// with the number of ids.
+///
+/// ```
 /// # use telemetra_core::{ConfigError, Event, EventTime};
 /// # #[derive(serde::Deserialize)]
 /// # struct Reading { device: String }
@@ -62,6 +68,8 @@ const ASKED: u32 = 3;
 /// let registry = SchemaRegistry::new("https://registry.example.com")?
 ///     .basic_auth("telemetra", "secret")
 ///     .timeout(Duration::from_secs(5));
+/// assert!(!format!("{registry:?}").contains("secret"));
+/// // It makes no request before a record needs a schema.
 /// let decoder = Avro::<Reading>::from_registry(registry);
 /// # }
 /// # Ok::<(), ConfigError>(())
@@ -83,7 +91,7 @@ struct Settings {
     authority: Option<PathBuf>,
 }
 
-/// A schema as the registry returned it, for decoders of your own.
+/// A schema as the registry returned it, for decoders of your own: see [`SchemaRegistry::schema`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegisteredSchema {
@@ -97,12 +105,12 @@ pub struct RegisteredSchema {
 
 /// The state of a schema, as far as it is known.
 enum State {
-    /// It was asked for so many times.
+    /// The schema was asked for this number of times.
     Asked(u32),
     Known(Arc<RegisteredSchema>),
-    /// The registry said that it has none, so many times.
+    /// The registry answered this number of times that it has no such schema.
     Missing(u32),
-    /// Asking failed, and nobody was told yet.
+    /// The request failed, and no partition was told yet.
     Failed(ExternalError),
 }
 
@@ -113,6 +121,12 @@ impl SchemaRegistry {
     /// # Errors
     ///
     /// If `url` is not a URL with `http` or `https`, or contains a user or password.
+    ///
+    /// ```
+    /// use telemetra_sinks::SchemaRegistry;
+    /// assert!(SchemaRegistry::new("https://registry.example.com/apis/ccompat/v7").is_ok());
+    /// assert!(SchemaRegistry::new("https://telemetra:secret@registry.example.com").is_err());
+    /// ```
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         let Some(host) = host.filter(|host| !host.is_empty() && !host.starts_with(['/', ':'])) else {
@@ -132,21 +146,24 @@ impl SchemaRegistry {
         Ok(Self { settings, running: Arc::default(), schemas: Arc::default() })
     }
 
-    /// Sets the user and password, or the API key and secret, of HTTP basic authentication. Default: none.
+    /// Sets the user and password, or the API key and secret, of HTTP basic authentication. Default: none. Like the
+    /// other settings, it makes a client that shares no schemas with clones taken before, so set all first.
     #[must_use]
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
         self.settings.authorization = Some(fetch::basic(user, password));
         self.renewed()
     }
 
-    /// Sets the bearer token that authenticates requests. Default: none.
+    /// Sets the bearer token that authenticates requests, in place of [`basic_auth`](Self::basic_auth). It does not
+    /// change while the client lives. Default: none.
     #[must_use]
     pub fn bearer(mut self, token: &str) -> Self {
         self.settings.authorization = Some(format!("Bearer {token}"));
         self.renewed()
     }
 
-    /// Sets how long one request may take, from the connection to the end of the answer. Default: 10 s.
+    /// Sets how long one request may take, from the connection to the end of the answer; then it is a transient error,
+    /// and is repeated. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
@@ -154,7 +171,8 @@ impl SchemaRegistry {
     }
 
     /// Sets the file (PEM) of the certificate authority that must have signed the registry's certificate.
-    /// Default: the system's authorities.
+    /// Default: the system's authorities. It is read at the first request; a file that cannot be read is a permanent
+    /// error.
     #[must_use]
     pub fn authority(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.authority = Some(path.into());
@@ -178,6 +196,36 @@ impl SchemaRegistry {
     ///
     /// If the registry has no such schema, or the schema was not fetched, as no batch with this id was
     /// [prepared](telemetra_core::Preparation::prepare).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use telemetra_core::{Arena, DecodeError, Decoder, Preparation, Record};
+    /// # use telemetra_core::{Event, EventTime};
+    /// use telemetra_sinks::SchemaRegistry;
+    /// # struct Reading { device: String }
+    /// # impl Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> EventTime { EventTime(0) }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// # fn parse(text: &str, value: &[u8]) -> Reading { Reading { device: format!("{text}{value:?}") } }
+    /// struct ByDescription(SchemaRegistry);
+    ///
+    /// impl Decoder<Reading> for ByDescription {
+    ///     fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, to: &mut Vec<Reading>) -> Result<(), DecodeError> {
+    ///         let [0, a, b, c, d, value @ ..] = record.value else { return Err(DecodeError::new("it has no id")) };
+    ///         let schema = self.0.schema(u32::from_be_bytes([*a, *b, *c, *d]))?;
+    ///         to.push(parse(&schema.text, value));
+    ///         Ok(())
+    ///     }
+    ///     fn preparation(&self) -> Option<Arc<dyn Preparation>> { Some(Arc::new(self.0.clone())) }
+    /// }
+    ///
+    /// let decoder = ByDescription(SchemaRegistry::new("http://127.0.0.1:8081")?);
+    /// // Without the preparation no schema is there.
+    /// assert!(decoder.decode(Record::new(b"\0\0\0\0\x07"), &Arena::default(), &mut Vec::new()).is_err());
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, DecodeError> {
         match self.lock().get(&id) {
             Some(State::Known(schema)) => Ok(Arc::clone(schema)),

@@ -101,7 +101,7 @@ fn check_made(connection: &Connection, path: &Path, table: &str) -> Result<(), E
     Err(refused(path, why))
 }
 
-/// Whether the table exists and has rows.
+/// Returns whether the table exists and has rows.
 pub(super) fn has_rows(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     if columns(connection, table)?.is_empty() {
         return Ok(false);

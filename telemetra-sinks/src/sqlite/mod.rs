@@ -65,16 +65,30 @@ use statements::{Scratch, Sql, Writer};
 /// create the table, or a newer version of telemetra wrote the database.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use telemetra_core::{Column, ColumnKind, Sink, Table};
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
 /// use telemetra_sinks::Sqlite;
 ///
-/// let devices = Table::new("devices")
+/// let table = Table::new("devices")
 ///     .key(Column::new("device", ColumnKind::Text))
 ///     .column(Column::nullable("celsius", ColumnKind::Float));
+/// let devices = Layout::new(table, |(device, celsius): &(String, i64), put| {
+///     put(Value::Text(device));
+///     put(Value::Float(*celsius as f64));
+/// });
 /// let folder = tempfile::tempdir()?;
-/// let mut sink = Sqlite::new(folder.path().join("telemetra.db"));
-/// assert_eq!(sink.open(&[Arc::new(devices)], None)?, None);
+/// let path = folder.path().join("telemetra.db");
+/// let mut sink = Sqlite::new(&path);
+/// assert_eq!(sink.open(&[devices.table().clone()], None)?, None);
+/// sink.apply(&[Batch { time: EventTime(59_999), changes: vec![devices.upsert(("d1".to_owned(), 20), 0)] }])?;
+///
+/// // Readers need nothing of telemetra.
+/// let reader = rusqlite::Connection::open(&path)?;
+/// let celsius: f64 = reader.query_row("SELECT celsius FROM devices WHERE device = 'd1'", [], |row| row.get(0))?;
+/// assert_eq!(celsius, 20.0);
+///
+/// // A restart goes on after that time.
+/// drop(sink);
+/// assert_eq!(Sqlite::new(&path).open(&[devices.table().clone()], None)?, Some(EventTime(59_999)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sqlite {
@@ -91,7 +105,7 @@ pub struct Sqlite {
 struct Opened {
     connection: Connection,
     progress: Progress,
-    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// True if the dead letters are those of an earlier run, which the first letter or change of this run
     /// deletes.
     letters_are_old: bool,
     /// Prevents a second process from writing the rows of this pipeline.
@@ -116,7 +130,7 @@ impl Sqlite {
     }
 
     /// Sets how long to wait while another process writes to the database, before the call fails with a
-    /// transient error. Default: 5 s.
+    /// transient error. Default: 5 s; at most one hour.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout.min(Duration::from_secs(3600));
@@ -124,7 +138,8 @@ impl Sqlite {
     }
 
     /// Limits the size of the database to this number of pages of 4096 bytes. A write that needs more fails
-    /// with a permanent error. Default: SQLite's own limit.
+    /// with a permanent error. A limit below the present size counts as the present size. Default: SQLite's own
+    /// limit.
     #[must_use]
     pub fn max_pages(mut self, pages: u32) -> Self {
         self.max_pages = Some(pages);
@@ -137,8 +152,17 @@ impl Sqlite {
     ///
     /// ```
     /// use telemetra_sinks::Sqlite;
-    /// let readings = Sqlite::new("plant.db").pipeline("readings");
-    /// let alarms = Sqlite::new("plant.db").pipeline("alarms");
+    /// # use std::sync::Arc;
+    /// # use telemetra_core::{Column, ColumnKind, Sink, Table};
+    /// # let table = |name| Arc::new(Table::new(name).key(Column::new("device", ColumnKind::Text)));
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plant.db");
+    /// let mut readings = Sqlite::new(&path).pipeline("readings");
+    /// let mut alarms = Sqlite::new(&path).pipeline("alarms");
+    /// readings.open(&[table("readings")], None)?;
+    /// assert!(alarms.open(&[table("readings")], None).is_err(), "the table is the other pipeline's");
+    /// alarms.open(&[table("alarms")], None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
@@ -152,6 +176,23 @@ impl Sqlite {
     ///
     /// A pipeline that starts from a checkpoint keeps all rows. The tables are emptied by the first change,
     /// so a run without any change leaves the rows of the earlier run in place.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use telemetra_core::{Batch, Column, ColumnKind, EventTime, Sink, Table};
+    /// # use telemetra_sinks::Sqlite;
+    /// # let tables = [Arc::new(Table::new("devices").key(Column::new("device", ColumnKind::Text)))];
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plant.db");
+    /// # let mut sink = Sqlite::new(&path);
+    /// # sink.open(&tables, None)?;
+    /// # sink.apply(&[Batch { time: EventTime(59_999), changes: vec![] }])?;
+    /// # drop(sink);
+    /// // An earlier run has reached this time.
+    /// assert_eq!(Sqlite::new(&path).open(&tables, None)?, Some(EventTime(59_999)));
+    /// assert_eq!(Sqlite::new(&path).start_over().open(&tables, None)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;

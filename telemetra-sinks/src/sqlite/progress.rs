@@ -36,9 +36,9 @@ pub(super) struct Progress {
     pub(super) owner: Owner,
     /// The last durable time.
     pub(super) time: Option<EventTime>,
-    /// Whether the tables hold rows of an earlier run, which the first change of this run deletes.
+    /// True if the tables hold rows of an earlier run, which the first change of this run deletes.
     pub(super) starts_over: bool,
-    /// Whether other pipelines write to this database too.
+    /// True if other pipelines write to this database too.
     pub(super) is_shared: bool,
 }
 

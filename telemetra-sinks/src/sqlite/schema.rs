@@ -73,7 +73,7 @@ pub(super) fn prepare(
     run(connection, version == 0, &steps).map_err(|error| failed(path, &"could not make the tables", error))
 }
 
-/// Whether any of these tables has rows.
+/// Returns whether any of these tables has rows.
 pub(super) fn has_rows(
     connection: &Connection,
     path: &Path,

@@ -125,7 +125,7 @@ fn bind_shown(
     statement.raw_bind_parameter(index, scratch.as_str())
 }
 
-/// Whether SQLite can hold this number or time itself rather than its own greatest value. Of all times, only
+/// Returns whether SQLite can hold this number or time itself rather than its own greatest value. Of all times, only
 /// [`EventTime::MAX`] is stored as the greatest.
 fn is_exact(value: Value<'_>) -> bool {
     match value {

@@ -72,13 +72,36 @@ use state::State;
 /// A folder belongs to one pipeline: opening it fails with a permanent error if another pipeline wrote to it, and with a
 /// transient error while another process has it open. Dead letters are not posted.
 ///
-/// ```no_run
+/// ```
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
 /// use telemetra_sinks::{Webhook, WebhookSecret};
-/// let secret = WebhookSecret::new(&std::env::var("WEBHOOK_SECRET")?)?;
-/// let sink = Webhook::new("https://alerts.example/hooks/telemetra", "state/webhook")?
-///     .table("moments")
-///     .secret(secret)
-///     .keep_refused();
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/hooks", listener.local_addr()?);
+/// # let receiver = std::thread::spawn(move || -> std::io::Result<String> {
+/// #     let (mut stream, _) = listener.accept()?;
+/// #     let (mut request, mut block, mut count) = (Vec::new(), [0; 4096], 1);
+/// #     while count > 0 && !request.ends_with(b"}") {
+/// #         count = stream.read(&mut block)?;
+/// #         request.extend_from_slice(&block[..count]);
+/// #     }
+/// #     stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+/// #     Ok(String::from_utf8_lossy(&request).into_owned())
+/// # });
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+///
+/// let table = Table::new("alarms").key(Column::new("alarm", ColumnKind::Text));
+/// let alarms = Layout::new(table, |alarm: &String, put| put(Value::Text(alarm)));
+/// let secret = WebhookSecret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+/// let mut sink = Webhook::new(&url, folder)?.table("alarms").secret(secret).keep_refused();
+/// sink.open(&[alarms.table().clone()], None)?;
+/// sink.apply(&[Batch { time: EventTime(59_999), changes: vec![alarms.upsert("a1".to_owned(), 0)] }])?;
+///
+/// let request = receiver.join().expect("a receiver that answers with 204")?;
+/// assert!(request.contains("webhook-signature: v1,"));
+/// let body = r#"{"table":"alarms","time":"1970-01-01T00:00:59.999Z","action":"upsert","revision":0,"alarm":"a1"}"#;
+/// assert!(request.ends_with(body));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Webhook {
@@ -107,7 +130,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// Whether the changes of this table are posted.
+    /// Returns whether the changes of this table are posted.
     fn has(&self, table: &str) -> bool {
         self.tables.iter().any(|chosen| chosen == table)
     }
@@ -178,22 +201,25 @@ impl Webhook {
         self
     }
 
-    /// Adds a header to each request, such as `authorization` with a token. Its value is not logged.
+    /// Adds a header to each request, such as `authorization` with a token. Its value is not logged. Default: only the
+    /// headers of [each request](Self#requests), and `content-type: application/json`.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.settings.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sets the certificate authority, in PEM, that must have signed the receiver's certificate, in place of
-    /// the system's.
+    /// Sets the certificate authority, in PEM, that must have signed the receiver's certificate. Default: the
+    /// authorities that the system trusts. It is parsed when the sink is opened; if it is not PEM, opening fails with a
+    /// permanent error.
     #[must_use]
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.authority = Some(pem.into());
         self
     }
 
-    /// Sets how long a request may take, from the connection to the end of the answer. Default: 10 s.
+    /// Sets how long a request may take, from the connection to the end of the answer; then it is a transient error, and
+    /// is repeated under the same id. Default: 10 s; limited to between 1 ms and one hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));

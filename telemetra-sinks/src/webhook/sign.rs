@@ -33,6 +33,9 @@ pub(super) const SIGNATURE: &str = "webhook-signature";
 /// assert!(secret.verify(id, timestamp, signature, body, now));
 /// assert!(!secret.verify(id, timestamp, signature, b"{}", now), "another body");
 /// assert!(!secret.verify(id, timestamp, signature, body, now + Duration::from_secs(600)), "too old");
+///
+/// assert!(WebhookSecret::new("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_err(), "it lacks `whsec_`");
+/// assert!(WebhookSecret::from_bytes(b"short").is_err());
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 #[derive(Clone)]

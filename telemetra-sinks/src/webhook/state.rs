@@ -31,7 +31,7 @@ struct Progress {
 pub(super) struct State {
     folder: PathBuf,
     progress: Progress,
-    /// Held while a refusal is appended.
+    /// A lock that is held while a refusal is appended.
     appends: Mutex<()>,
     _lock: Lock,
 }

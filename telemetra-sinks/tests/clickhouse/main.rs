@@ -32,12 +32,12 @@ impl Database {
         Self::made(url, name)
     }
 
-    /// On each of the two versions: the server, and the engine of the newer one.
+    /// A database on each of the two versions: the server, and the engine of the newer one.
     pub(crate) fn of_each_version() -> [Self; 2] {
         [Self::new(), Self::made(newer().to_owned(), Self::name())]
     }
 
-    /// Like no other's.
+    /// A name that no other database has.
     pub(crate) fn name() -> String {
         shared(Kind::ClickHouse).name
     }

@@ -60,7 +60,7 @@ impl Lossy {
         self.left.store(requests, Ordering::SeqCst);
     }
 
-    /// Whether it has been lost.
+    /// Returns whether the request has been lost.
     pub(crate) fn has_lost(&self) -> bool {
         self.left.load(Ordering::SeqCst) < 0
     }

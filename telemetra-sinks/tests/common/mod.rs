@@ -15,12 +15,12 @@ pub(crate) fn window(nth: u64) -> Window {
     Window { start: start.into(), end: start.plus(60_000) }
 }
 
-/// As of the end of the `nth` window.
+/// A batch as of the end of the `nth` window.
 pub(crate) fn batch(nth: u64, changes: Vec<Change>) -> Batch {
     Batch { time: EventTime(window(nth).end.0 - 1), changes }
 }
 
-/// What a window holds: how many readings, of which some have a mean and a peak, the least of all, and tags.
+/// A summary of a window: the number of readings, of which some have a mean and a peak, the least of all, and tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Readings {
     pub(crate) count: u64,
@@ -110,7 +110,7 @@ impl Row for Device {
     }
 }
 
-/// One of the many events of a device that are kept as rows of a time.
+/// An event of a device that is kept as a row with a time, of which there are many.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Alert {
     pub(crate) device: String,
@@ -160,7 +160,7 @@ pub(crate) fn readings_row(device: &str, nth: u64, readings: Readings) -> Readin
     SummaryRow { key: device.to_owned(), summary: Summary { window: window(nth), value: readings.into() } }
 }
 
-/// So many readings in the `nth` window.
+/// A row of this number of readings in the `nth` window.
 pub(crate) fn readings(device: &str, nth: u64, count: u64) -> Change {
     let row = readings_row(device, nth, Readings { count, ..Readings::default() });
     readings_in("device_minute").upsert(row, 0)

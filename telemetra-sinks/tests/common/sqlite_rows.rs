@@ -161,7 +161,7 @@ pub(crate) fn sink(path: &Path) -> Sqlite {
     sink
 }
 
-/// What `open` says to a pipeline of one table.
+/// Opens the database for a pipeline of one table.
 pub(crate) fn open(path: &Path, table: Table) -> Result<Option<EventTime>, ExternalError> {
     Sqlite::new(path).open(&[Arc::new(table)], None)
 }

@@ -120,7 +120,7 @@ fn a_table_that_somebody_made_later_is_refused_and_left_alone() {
     }
 }
 
-/// What an earlier release made, which wrote the names of tables and indexes without quotes.
+/// The schema of an earlier release, which wrote the names of tables and indexes without quotes.
 const EARLIER: &str = r#"PRAGMA journal_mode = WAL;
 CREATE TABLE device_minute ("device" TEXT NOT NULL, "window_start" INTEGER NOT NULL, \
 "window_end" INTEGER NOT NULL, "readings" INTEGER NOT NULL, "per_second" REAL NOT NULL, "mean" REAL, \

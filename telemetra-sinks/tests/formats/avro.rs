@@ -18,7 +18,7 @@ pub(crate) const READING: &str = r#"{
     ]
 }"#;
 
-/// What another producer writes by that schema.
+/// A record as another producer writes it by that schema.
 #[derive(Serialize)]
 pub(crate) struct Written {
     pub(crate) device: &'static str,

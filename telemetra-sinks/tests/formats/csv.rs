@@ -170,7 +170,7 @@ fn a_nested_type_is_no_row() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// What the `csv` crate writes of any fields, with any way to quote, comes back, from any offset on.
+    /// Rows that the `csv` crate writes of any fields, with any way to quote, come back, from any offset on.
     #[test]
     fn rows_are_told_apart_as_the_csv_crate_does(
         fields in proptest::collection::vec(proptest::collection::vec("[a\",\n\r; ]{0,6}", 2), 1..20),

@@ -134,7 +134,7 @@ fn value() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Of any array, as serde_json writes it, the records are the elements, from any of them on.
+    /// The records of any array, as serde_json writes it, are its elements, from any of them on.
     #[test]
     fn any_array_gives_its_elements(
         values in proptest::collection::vec(value(), 0..8),

@@ -7,7 +7,7 @@ use telemetra_sinks::formats::Protobuf;
 
 use crate::support::{decode, error};
 
-/// As `prost-build` makes it of a file.
+/// A message as `prost-build` makes it of a file.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Measured {
     #[prost(string, tag = "1")]

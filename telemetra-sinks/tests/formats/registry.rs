@@ -18,7 +18,7 @@ use crate::protobuf::{Measured, framed, measured};
 use crate::services::{Kind, Server, shared};
 use crate::support::{Reading, decode, error, reading};
 
-/// Longer than anything here takes.
+/// A time that is longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 
 /// Registers a schema, and returns its id.

@@ -41,7 +41,7 @@ pub(crate) fn decode<E: Event + 'static>(decoder: &dyn Decoder<E>, record: &[u8]
     Ok(events.remove(0))
 }
 
-/// What is wrong with a record.
+/// The error of a record that cannot be decoded.
 pub(crate) fn error<E: Event + std::fmt::Debug + 'static>(decoder: &dyn Decoder<E>, record: &[u8]) -> String {
     decode(decoder, record).unwrap_err().to_string()
 }
@@ -54,7 +54,7 @@ pub(crate) fn open(source: &mut dyn Source, from: Option<u64>) -> Box<dyn Partit
 /// A record: its bytes, its offset, and its length if it is too long.
 pub(crate) type Read = (String, u64, Option<u64>);
 
-/// All records up to the end, and after each poll how many there were and the offset to go on from.
+/// Reads all records up to the end, and after each poll their number so far and the offset to go on from.
 pub(crate) fn read(partition: &mut dyn Partition) -> (Vec<Read>, Vec<(usize, u64)>) {
     let (mut all, mut resumes) = (Vec::new(), Vec::new());
     let mut batch = RecordBatch::default();

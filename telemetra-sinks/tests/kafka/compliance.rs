@@ -24,7 +24,7 @@ fn the_source_keeps_the_contract() {
     });
 }
 
-/// What a consumer of a compacted topic would hold: the newest message of each key, in the order of offsets.
+/// The messages that a consumer of a compacted topic holds: the newest one of each key, in the order of offsets.
 fn newest(servers: &str, topic: &str) -> BTreeMap<String, Option<Vec<u8>>> {
     let messages = messages(servers, topic).into_iter();
     let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();

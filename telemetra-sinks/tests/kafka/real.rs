@@ -1,4 +1,4 @@
-//! Against a real broker: what the mock cluster does not know.
+//! Tests against a real broker, of what the mock cluster does not know.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId, Polled, RecordBatch, Retry, Source};
 use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSource};
 
-/// Longer than anything here takes.
+/// A time that is longer than anything here takes.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn config(kafka: &EmbeddedKafka) -> KafkaConfig {
@@ -53,7 +53,7 @@ pub(crate) fn write_numbers(servers: &str, topic: &str, partition: i32, numbers:
     write(servers, topic, partition, numbers.map(|n| n.to_string()));
 }
 
-/// What came of polling.
+/// The result of polling a partition.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
     pub(crate) offsets: Vec<u64>,

@@ -32,7 +32,7 @@ fn there_and_back(config: &KafkaConfig) {
     assert!(read.records.iter().all(|record| record == b"{") && !read.records.is_empty());
 }
 
-/// What it says when it is not let in.
+/// The error of a source that the broker does not let in.
 fn refused(config: &KafkaConfig) -> String {
     let mut source = KafkaSource::new(config.clone(), [TOPIC]).unwrap().timeout(Duration::from_secs(3));
     let error = source.partitions().unwrap_err();
@@ -61,7 +61,7 @@ fn a_password_by_tls() {
     assert!(text.contains("check the user and the password") && !text.contains("wr0ng"), "{text}");
 }
 
-/// Has the broker know `me` by one mechanism more.
+/// Adds a mechanism by which the broker knows `me`.
 fn add_user(server: &Server, mechanism: &str) {
     let mut properties = "sasl.mechanism=PLAIN\n\
          sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username=\"me\" password=\"pass:word\";\n"

@@ -72,7 +72,7 @@ fn forgets_beyond_the_horizon_also_what_is_silent() {
     assert_eq!(held.history().count(), 1, "who holds a snapshot keeps it");
 }
 
-/// What a reader knew before a row was withdrawn must not stay with it.
+/// A reader learns that a row which it knew was withdrawn.
 #[test]
 fn goes_on_from_a_time_with_each_row_once_and_what_was_withdrawn() {
     let mut view = view(Duration::from_secs(200));

@@ -35,7 +35,7 @@ pub(crate) fn files(folder: &Path, table: &str) -> Vec<PathBuf> {
 struct Sample {
     number: i64,
     amount: i128,
-    /// Bits.
+    /// The bits of a float.
     share: u64,
     note: Option<String>,
     raw: Vec<u8>,

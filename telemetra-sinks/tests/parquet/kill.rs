@@ -14,7 +14,7 @@ use crate::reader::assert_holds;
 /// The variable that names the folder of the process that is killed.
 const FOLDER: &str = "TELEMETRA_TEST_PARQUET_FOLDER";
 
-/// Windows, moments, corrections and withdrawals of an hour.
+/// The batches of an hour, with windows, moments, corrections and withdrawals.
 pub(crate) fn history() -> Vec<Batch> {
     let moments = moments_in("moments");
     (0..400)

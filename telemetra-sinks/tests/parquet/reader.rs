@@ -64,7 +64,7 @@ impl Found {
     }
 }
 
-/// What is read in a folder.
+/// Reads the files of a folder.
 pub(crate) fn read(folder: &Path, tables: &[Arc<Table>]) -> Found {
     let name = |key: &telemetra_core::Column| key.name.to_string();
     read_by(folder, tables, &|table| table.keys().iter().map(name).collect())
@@ -119,7 +119,7 @@ fn row_of(change: &Change, time: EventTime) -> Map<String, Json> {
     row
 }
 
-/// What a folder with these batches has to hold of a table.
+/// The changes and current rows of a table that a folder with these batches has to hold.
 pub(crate) fn expected(batches: &[Batch], table: &Table) -> [Vec<Json>; 2] {
     let (mut changes, mut current) = (Vec::new(), BTreeMap::new());
     for batch in batches {

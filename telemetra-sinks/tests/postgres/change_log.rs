@@ -45,7 +45,7 @@ struct Reader {
     history: String,
     times: Vec<Option<i64>>,
     rows: Seen,
-    /// What was told: of each row the revision, and whether it was withdrawn.
+    /// The changes that were told: of each row the revision, and whether it was withdrawn.
     told: BTreeSet<(String, i64, bool)>,
     snapshots: usize,
     resumed: usize,
@@ -58,7 +58,7 @@ const ROWS: &str = "
     FROM devices UNION ALL
     SELECT device, 'device_minute ' || device || ' ' || window_start, revision,
         (extract(epoch FROM updated_at) * 1000)::bigint FROM device_minute";
-/// Of those that do not, what is asked to know all.
+/// The rows of a table that does not say when they changed.
 const SILENT: &str = "SELECT device, 'alerts ' || device || ' ' || raised_at, level, 0::bigint FROM alerts";
 /// Alerts have their revision as their level here.
 const RECORDED: &str = "
@@ -127,10 +127,10 @@ impl Reader {
     }
 }
 
-/// What happens next.
+/// An event in the life of the processes and their readers.
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many batches, in one transaction or in one each.
+    /// This number of batches, in one transaction or in one each.
     Batches(usize, bool),
     /// This reader comes.
     Read(usize),

@@ -377,7 +377,7 @@ fn a_server_whose_whole_disk_is_full_goes_on_when_there_is_room() {
     run(format!("umount -l {data}"));
 }
 
-/// Prepared statements that are gone, as behind a pooler that gives each transaction another session.
+/// Prepared statements are gone behind a pooler that gives each transaction another session.
 #[test]
 fn a_pooler_in_transaction_mode_is_named_at_the_first_error() {
     let database = database();

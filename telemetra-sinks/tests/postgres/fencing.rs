@@ -24,7 +24,7 @@ fn lost(error: &ExternalError) {
     assert!(error.to_string().contains("another process has taken over"), "{error}");
 }
 
-/// Nothing of what the old one tries leaves a trace.
+/// Checks that nothing which the old process tries leaves a trace.
 fn is_fenced(old: &mut Postgres, database: &Database) {
     let progress = || database.text("SELECT json_agg(p ORDER BY shard)::text FROM telemetra_progress p");
     let before = (held(database), progress());

@@ -1,4 +1,4 @@
-//! Between client and server: cuts or holds a connection where a test wants it.
+//! A proxy between client and server, which cuts or holds a connection where a test wants it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What to do when what a test waits for comes by.
+/// The action when the message that a test waits for comes by.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub(crate) enum Then {
     /// Cut both ends before the server sees it.
@@ -88,7 +88,7 @@ impl Proxy {
         self.state.held.store(false, Ordering::SeqCst);
     }
 
-    /// How often what was waited for has come.
+    /// The number of times that the message has come.
     pub(crate) fn triggered(&self) -> u32 {
         self.state.triggered.load(Ordering::SeqCst)
     }

@@ -11,13 +11,13 @@ pub(crate) struct Database {
     server: postgres::Config,
 }
 
-/// In the server that tests share, and must not break.
+/// A database in the server that tests share, and must not break.
 pub(crate) fn database() -> Database {
     let Place { url, name } = shared(Kind::Postgres);
     Database::made(name, &url)
 }
 
-/// In a server of the test's own.
+/// A database in a server of the test's own.
 pub(crate) fn database_in(server: &Server, name: &str) -> Database {
     Database::made(name.to_owned(), &server.url())
 }
@@ -28,7 +28,7 @@ pub(crate) fn durable(settings: &[(&str, &str)]) -> Server {
     settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value)).start()
 }
 
-/// Somebody who may do anything, by the server's socket: what it asks of others is a matter of tests.
+/// A client that may do anything, by the server's socket, where the server asks for no password.
 pub(crate) fn administrator(server: &Server) -> Client {
     let words = format!("host={} port={} user=telemetra", server.folder().display(), server.port());
     Client::connect(&words, NoTls).unwrap()
@@ -44,7 +44,7 @@ impl Database {
         Self { name, server }
     }
 
-    /// Where its server listens.
+    /// The host and port at which its server listens.
     pub(crate) fn address(&self) -> (String, u16) {
         let host = match self.server.get_hosts() {
             [postgres::config::Host::Tcp(host), ..] => host.clone(),
@@ -53,7 +53,7 @@ impl Database {
         (host, self.server.get_ports().first().copied().unwrap_or(5432))
     }
 
-    /// How to get there by way of `port` of this machine, in words.
+    /// The connection string, in words, by way of this host and port.
     pub(crate) fn words_at(&self, (host, port): (&str, u16)) -> String {
         let user = self.server.get_user().unwrap_or("postgres");
         let password =
@@ -84,7 +84,7 @@ impl Database {
         self.client().query_one(&text, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
     }
 
-    /// As [`one`](Self::one), of what is not null.
+    /// The value of a query that is not null: see [`one`](Self::one).
     pub(crate) fn text(&self, sql: &str) -> String {
         self.one(sql).unwrap_or_else(|| panic!("{sql} is null"))
     }

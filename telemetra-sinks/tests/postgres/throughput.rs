@@ -91,7 +91,7 @@ fn throughput() {
     println!("corrections: {:.0} rows/s", 64_000.0 / start.elapsed().as_secs_f64());
 }
 
-/// What else could have been done, at 16,000 rows a transaction.
+/// A measurement of the alternatives, at 16,000 rows a transaction.
 #[test]
 #[ignore = "a measurement"]
 fn alternatives() {

@@ -30,7 +30,7 @@ fn history(batches: u64) -> Vec<Batch> {
     (0..batches).map(batch).collect()
 }
 
-/// As a pipeline does, but not for ever.
+/// Applies batches as a pipeline does, but not for ever.
 fn persist(sink: &mut RedisSink, batches: &[Batch]) {
     let mut last: Option<ExternalError> = None;
     for _ in 0..300 {

@@ -99,7 +99,7 @@ fn starting_over_overwrites_what_is_newer() {
     assert_eq!(connection.get::<_, u64>(keys.progress()).unwrap(), tick(1, &[]).time.0);
 }
 
-/// One that is frozen for long, comes back, and has not noticed.
+/// A process that was frozen for long, comes back, and has not noticed.
 #[test]
 fn an_old_process_that_wakes_up_changes_and_publishes_nothing() {
     let place = shared(Kind::Redis);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::services::{Kind, shared};
 use super::*;
 
-/// Kind, time in pane lengths since the first batch, revision, and which row.
+/// A message in brief: kind, time in pane lengths since the first batch, revision, and the row.
 fn brief(message: &Value) -> (String, u64, u64, String) {
     let time = (message["time"].as_u64().unwrap() - tick(0, &[]).time.0) / 10_000;
     let row = &message["row"];
@@ -83,7 +83,7 @@ fn every_change_is_published_once_and_in_order() {
     assert_eq!(seen, expected);
 }
 
-/// Who subscribes by the name of a subject has no braces in it.
+/// A subscriber writes the name of a subject without braces.
 #[test]
 fn changes_are_published_on_the_channel_of_the_subject_as_it_is() {
     let place = shared(Kind::Redis);

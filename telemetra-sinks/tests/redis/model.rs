@@ -139,7 +139,7 @@ pub(crate) fn expected(keys: &RedisKeys, batches: &[Batch]) -> Held {
     held
 }
 
-/// All that the server holds under the prefix.
+/// The keys that the server holds under the prefix.
 pub(crate) fn held(connection: &mut Connection, prefix: &str) -> Held {
     let names: Vec<String> =
         connection.scan_match(format!("{prefix}:*")).unwrap().map(Result::unwrap).collect();

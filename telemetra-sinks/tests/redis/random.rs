@@ -1,4 +1,4 @@
-//! Whatever happens, in whatever order, the keys are those of the model.
+//! Random events in any order: the keys are those of the model.
 
 use std::sync::OnceLock;
 
@@ -13,16 +13,16 @@ use super::*;
 
 const DEVICES: [&str; 4] = ["d1", "two words", "a}b{c", ""];
 
-/// What happens next.
+/// An event in the life of the processes and the server.
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many batches come at once.
+    /// This number of batches comes at once.
     Batches(usize),
     /// The server loses all its memory.
     LoseMemory,
     /// The server loses its scripts.
     LoseScripts,
-    /// The process is killed, and another starts from the checkpoint of so many batches before.
+    /// The process is killed, and another starts from the checkpoint this number of batches before.
     Restart(usize),
     /// The process that was killed last was not dead, and goes on.
     WakeUp,
@@ -38,12 +38,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What kind of row changes.
+/// The kind of the row that changes.
 #[derive(Copy, Clone, Debug)]
 enum Of {
     Minute,
     Hour,
-    /// Of so many windows, and whether it is open.
+    /// A moment of this number of windows, open or not.
     Moment(u32, bool),
     Device,
     Alert,
@@ -102,7 +102,7 @@ struct World<'a> {
     connection: &'a mut Connection,
     live: RedisSink,
     old: Option<(RedisSink, usize)>,
-    /// How many batches the live process has applied, and how many the keys are as of.
+    /// The number of batches that the live process has applied, and the number that the keys are as of.
     at: usize,
     keys_at: usize,
 }
@@ -155,7 +155,7 @@ impl World<'_> {
     }
 }
 
-/// As a pipeline does: what is transient is tried again.
+/// Applies batches as a pipeline does: after a transient error again.
 fn try_apply(sink: &mut RedisSink, batches: &[Batch]) {
     for _ in 0..3 {
         match sink.apply(batches) {

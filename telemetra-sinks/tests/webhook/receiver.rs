@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) line: String,
-    /// By names in small letters.
+    /// The values by their names in small letters.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
@@ -27,7 +27,7 @@ impl Request {
     }
 }
 
-/// What the receiver does with a request.
+/// The receiver's reaction to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Good,
@@ -62,7 +62,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// One that answers everything with 200.
+    /// Starts a receiver that answers everything with 200.
     pub(crate) fn start() -> Self {
         Self::at("127.0.0.1:0".parse().unwrap())
     }

@@ -113,7 +113,7 @@ fn requests_are_signed_and_receivers_can_tell() {
     assert!(verified_by_python(&request));
 }
 
-/// What the example in the documentation says of a request.
+/// The verdict of the example in the documentation on a request.
 fn verified_by_python(request: &Request) -> bool {
     let docs = include_str!("../../src/webhook/mod.rs");
     let example = docs.split("```python\n").nth(1).unwrap().split("/// ```").next().unwrap();

@@ -52,7 +52,7 @@ impl Context {
         take(&mut *self.failures())
     }
 
-    /// Whether any message was not delivered.
+    /// Returns whether any message was not delivered.
     pub(super) fn has_failed(&self) -> bool {
         let failures = self.failures();
         failures.row.is_some() || !failures.letters.is_empty()

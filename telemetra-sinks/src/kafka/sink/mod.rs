@@ -118,6 +118,18 @@ impl KafkaSink {
 
     /// Sets the topic of dead letters; with `None` they are not written. Default: `telemetra.events.dead_letter`.
     /// The topic must exist, unless [`create_topics`](Self::create_topics) is set.
+    ///
+    /// ```
+    /// use telemetra_core::{Retry, Sink};
+    /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSink};
+    ///
+    /// let kafka = EmbeddedKafka::start(1)?;
+    /// let config = KafkaConfig::new(kafka.bootstrap_servers());
+    /// let missing = KafkaSink::new(config.clone())?.open(&[], None).unwrap_err();
+    /// assert_eq!(missing.retry(), Retry::Permanent);
+    /// assert_eq!(KafkaSink::new(config)?.dead_letters_to(None).open(&[], None)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn dead_letters_to<'a>(mut self, topic: impl Into<Option<&'a str>>) -> Self {
         self.settings.letters = topic.into().map(str::to_owned);
@@ -126,8 +138,8 @@ impl KafkaSink {
 
     /// Writes the rows of a table to a topic of its own, which should be compacted; with `None` they are not
     /// written, also if [`topics_by_prefix`](Self::topics_by_prefix) is set. Default: no rows are written.
-    /// [`open`](Sink::open) fails with a permanent error if the pipeline has no such table, or if two tables
-    /// share a topic.
+    /// If a table is named twice, the last call counts. [`open`](Sink::open) fails with a permanent error if the
+    /// pipeline has no such table, or if two tables share a topic.
     #[must_use]
     pub fn topic<'a>(mut self, table: &str, topic: impl Into<Option<&'a str>>) -> Self {
         self.settings.tables.push((table.to_owned(), topic.into().map(str::to_owned)));
@@ -138,11 +150,21 @@ impl KafkaSink {
     /// off.
     ///
     /// ```
-    /// use telemetra_sinks::{CreateTopics, KafkaConfig, KafkaSink};
-    /// let sink = KafkaSink::new(KafkaConfig::new("kafka-1:9092"))?
-    ///     .topics_by_prefix("plant")
-    ///     .create_topics(CreateTopics { partitions: 12, replication: 3, ..CreateTopics::default() });
-    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// use std::sync::Arc;
+    /// use telemetra_core::{Column, ColumnKind, Sink, Table};
+    /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSink};
+    ///
+    /// let kafka = EmbeddedKafka::start(1)?;
+    /// kafka.create_topic("plant.sites", 1)?;
+    /// let sites = Arc::new(Table::new("sites").key(Column::new("site", ColumnKind::Text)));
+    /// let config = KafkaConfig::new(kafka.bootstrap_servers());
+    /// let mut sink = KafkaSink::new(config)?.dead_letters_to(None).topics_by_prefix("plant");
+    /// sink.open(&[sites], None)?;
+    ///
+    /// // There is no topic `plant.rooms`.
+    /// let rooms = Arc::new(Table::new("rooms").key(Column::new("room", ColumnKind::Text)));
+    /// assert!(sink.open(&[rooms], None).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn topics_by_prefix(mut self, prefix: &str) -> Self {
@@ -151,15 +173,24 @@ impl KafkaSink {
     }
 
     /// Creates missing topics when the sink is opened. Existing topics are left as they are. Default: a
-    /// missing topic is an error. With a login by OAUTHBEARER topics cannot be created, and a missing one is
-    /// an error too.
+    /// missing topic is an error. The user needs the right `Create`. With a login by OAUTHBEARER topics cannot be
+    /// created, and a missing one is an error too.
+    ///
+    /// ```
+    /// use telemetra_sinks::{CreateTopics, KafkaConfig, KafkaSink};
+    /// let sink = KafkaSink::new(KafkaConfig::new("kafka-1:9092"))?
+    ///     .topics_by_prefix("plant")
+    ///     .create_topics(CreateTopics { partitions: 12, replication: 3, ..CreateTopics::default() });
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn create_topics(mut self, how: CreateTopics) -> Self {
         self.settings.create = Some(how);
         self
     }
 
-    /// Sets how long the servers may take to answer when the sink is opened. Default: 10 s.
+    /// Sets how long the servers may take to answer when the sink is opened; then opening fails with a transient error
+    /// and is repeated. Default: 10 s; limited to between 1 ms and one hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));

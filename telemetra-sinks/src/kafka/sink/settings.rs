@@ -28,6 +28,7 @@ pub(super) struct Settings {
 /// use telemetra_sinks::CreateTopics;
 /// let topics = CreateTopics { partitions: 12, replication: 3, ..CreateTopics::default() };
 /// assert!(topics.compact);
+/// assert_eq!(CreateTopics::default(), CreateTopics { partitions: 1, replication: 1, compact: true });
 /// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct CreateTopics {
@@ -35,8 +36,9 @@ pub struct CreateTopics {
     pub partitions: u32,
     /// The number of replicas of each partition. Default: 1; production clusters usually need 3.
     pub replication: u16,
-    /// Whether topics of tables are compacted, so that they hold the newest version of each row without a
-    /// time limit. Default: true. The topic of dead letters is never compacted.
+    /// True if topics of tables are compacted, so that they hold the newest version of each row without a
+    /// time limit; otherwise the cluster's retention applies. Default: true. The topic of dead letters is never
+    /// compacted.
     pub compact: bool,
 }
 

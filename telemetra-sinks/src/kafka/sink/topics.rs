@@ -94,7 +94,7 @@ pub(super) fn partitions(
     }
 }
 
-/// Like [`partitions`], for a topic that must exist; a new topic takes a moment to become known.
+/// Returns the number of partitions of a topic that must exist; a new topic takes a moment to become known.
 pub(super) fn known(
     producer: &Producer,
     topic: &str,

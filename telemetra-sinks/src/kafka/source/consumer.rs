@@ -109,7 +109,7 @@ impl SharedConsumer {
         partition_count(&self.client, topic, self.settings.timeout)
     }
 
-    /// Whether the partition is being read. A partition that was closed is unassigned here.
+    /// Returns whether the partition is being read. A partition that was closed is unassigned here.
     pub(super) fn is_open(&self, id: &PartitionId) -> bool {
         let mut partitions = lock(&self.partitions);
         partitions.retain(|partition| {

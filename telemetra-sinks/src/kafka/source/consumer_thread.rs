@@ -43,7 +43,7 @@ pub(super) struct ConsumerThread {
 struct Seen {
     partition: Arc<PartitionState>,
     polls: u64,
-    /// When the partition was last seen to be polled.
+    /// The instant at which the partition was last seen to be polled.
     polled: Instant,
     committed: i64,
 }

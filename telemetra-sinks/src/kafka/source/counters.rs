@@ -6,7 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The counters of a [`KafkaSource`](crate::KafkaSource) for what never becomes an event and so has no
 /// [`Fate`](telemetra_core::Fate): lost records, and pauses of fetching. Clones are handles on the same
-/// counters, so they can be read while the pipeline owns the source. They start at 0 with each process.
+/// counters, so they can be read while the pipeline owns the source. They start at 0 with each source, and so with
+/// each process; they are not in checkpoints.
+///
+/// ```
+/// use telemetra_sinks::{KafkaConfig, KafkaSource};
+///
+/// let source = KafkaSource::new(KafkaConfig::new("kafka-1:9092"), ["readings"])?;
+/// let counters = source.counters();
+/// // Give the source to a pipeline, and read them now and then:
+/// assert_eq!((counters.lost_records(), counters.pauses()), (0, 0));
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct KafkaCounters(Arc<Counts>);
 

@@ -135,8 +135,8 @@ impl KafkaSource {
     ///
     /// # Errors
     ///
-    /// If there is no topic, a topic is given twice, or a property cannot be set by users, has an invalid
-    /// value, or needs a feature that this build does not have.
+    /// If there is no topic, a name is not one of a topic, a topic is given twice, or a property cannot be set by users,
+    /// has an invalid value, or needs a feature that this build does not have.
     pub fn new(
         config: KafkaConfig,
         topics: impl IntoIterator<Item = impl Into<String>>,
@@ -177,7 +177,8 @@ impl KafkaSource {
     }
 
     /// Sets the consumer group for which offsets are committed. Default: `telemetra`. The name matters only for
-    /// lag monitors and for [`Start::Committed`]; two pipelines with the same group both read all partitions.
+    /// lag monitors and for [`Start::Committed`]; two pipelines with the same group both read all partitions. An empty
+    /// name is a permanent error at the start of the pipeline.
     #[must_use]
     pub fn group(mut self, group: &str) -> Self {
         self.settings.group = group.to_owned();
@@ -202,6 +203,17 @@ impl KafkaSource {
     /// Reads each partition only up to the end that it had when it was opened, so that the pipeline ends (in
     /// Flink's terms, a bounded source): for backfills and tests. New partitions are not looked for. Default:
     /// the source never ends.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_core::Source;
+    /// use telemetra_sinks::{KafkaConfig, KafkaSource};
+    ///
+    /// let source = KafkaSource::new(KafkaConfig::new("kafka-1:9092"), ["readings"])?;
+    /// assert_eq!(source.refresh_every(), Some(Duration::from_secs(30)));
+    /// assert_eq!(source.until_end().refresh_every(), None);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn until_end(mut self) -> Self {
         self.settings.until_end = true;
@@ -217,14 +229,17 @@ impl KafkaSource {
         self
     }
 
-    /// Sets how often to look for new partitions of the topics; with `None` the source never does. Default: 30 s.
+    /// Sets how often to look for new partitions of the topics; with `None` the source never does. Default: 30 s. The
+    /// pipeline does so on a thread of its own, so a slow answer delays no records.
     #[must_use]
     pub fn find_partitions_every(mut self, interval: Option<Duration>) -> Self {
         self.settings.refresh = interval;
         self
     }
 
-    /// Sets how long the servers may take to answer when the source is opened. Default: 10 s.
+    /// Sets how long the servers may take to answer when partitions are listed and opened, at the start of the pipeline
+    /// and when new ones are found; then the call fails with a transient error and is repeated. Default: 10 s; limited
+    /// to between 1 ms and one hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));
@@ -233,16 +248,26 @@ impl KafkaSource {
 
     /// Sets how long to wait, when the pipeline starts, for topics that do not exist yet; a topic that is still
     /// missing then is a permanent error. Default: zero, so a missing topic is an error at once.
+    ///
+    /// ```
+    /// use telemetra_core::{Retry, Source};
+    /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSource};
+    ///
+    /// let kafka = EmbeddedKafka::start(1)?;
+    /// let mut source = KafkaSource::new(KafkaConfig::new(kafka.bootstrap_servers()), ["readings"])?;
+    /// assert_eq!(source.partitions().unwrap_err().retry(), Retry::Permanent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn wait_for_topics(mut self, longest: Duration) -> Self {
         self.settings.wait_for_topics = longest;
         self
     }
 
-    /// Sets how many bytes of records may be queued for each partition, to the nearest KiB; one fetch may
-    /// exceed it. Default: 1 MiB, which is enough for 50 MB/s per partition from near brokers. More helps if
-    /// brokers are far away, and is slower if they are near, as records that wait longer have left the CPU's
-    /// caches.
+    /// Sets how many bytes of records may be queued for each partition, rounded down to KiB; one fetch may
+    /// exceed it. Default: 1 MiB, which is enough for 50 MB/s per partition from near brokers; limited to between
+    /// 64 KiB and 2,000,000 KiB. More helps if brokers are far away, and is slower if they are near, as records that
+    /// wait longer have left the CPU's caches.
     #[must_use]
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.queue_bytes = bytes;

@@ -39,7 +39,7 @@ pub(super) struct Reader {
     /// The offset at which to stop.
     end: Option<u64>,
     pause: Duration,
-    /// Since when it is being fetched without a result; `None` once its end is reached.
+    /// The instant since which it is being fetched without a result; `None` once its end is reached.
     fetching: Option<Instant>,
     polls: u64,
     state: State,

@@ -20,15 +20,15 @@ pub(super) struct PartitionState {
     pub(super) polls: AtomicU64,
     /// The reader's next offset.
     pub(super) next: AtomicI64,
-    /// Set by the thread: fetching is paused, and fetched records were dropped.
+    /// A flag of the thread: fetching is paused, and fetched records were dropped.
     pub(super) paused: AtomicBool,
-    /// Set by the reader: it wants to continue.
+    /// A flag of the reader: it wants to continue.
     pub(super) wanted: AtomicBool,
-    /// Set by the reader: it is dropped.
+    /// A flag of the reader: it is dropped.
     pub(super) closed: AtomicBool,
-    /// Set by the thread: the partition's broker cannot be reached, for at least two checks.
+    /// A flag of the thread: the partition's broker cannot be reached, for at least two checks.
     pub(super) unreachable: AtomicBool,
-    /// Set by the thread: the partition's broker could not be reached at the previous check.
+    /// A flag of the thread: the partition's broker could not be reached at the previous check.
     pub(super) was_down: AtomicBool,
     /// The last known end of the log.
     pub(super) end: AtomicI64,
@@ -36,9 +36,9 @@ pub(super) struct PartitionState {
     pub(super) lost: AtomicU64,
     /// The offset to commit.
     pub(super) commit: AtomicI64,
-    /// Set by the reader: an error to resolve.
+    /// An error that the reader asks the thread to resolve, and its offset.
     question: Mutex<Option<(Code, u64)>>,
-    /// Set by the thread: the offset to continue from, or an error.
+    /// The answer of the thread: the offset to continue from, or an error.
     answer: Mutex<Option<Result<u64, ExternalError>>>,
 }
 

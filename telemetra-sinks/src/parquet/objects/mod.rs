@@ -208,7 +208,7 @@ impl ObjectState {
         self.rotate()
     }
 
-    /// Whether changes are durable that are in no file yet.
+    /// Returns whether changes are durable that are in no file yet.
     fn has_pending(&self) -> bool {
         self.record.as_ref().is_some_and(|record| !record.value.log.written.is_empty())
     }
