@@ -176,7 +176,8 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
     }
 
     fn peek(&self) -> u64 {
-        self.panes.back().map_or(0, |pane| pane.start.0) ^ self.summaries.peek()
+        let newest = self.panes.iter().rev().take(2).fold(0, |all, pane| all ^ pane.start.0);
+        newest ^ self.panes.front().map_or(0, |pane| pane.start.0) ^ self.summaries.peek()
     }
 
     /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.

@@ -195,12 +195,15 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
     ) {
         let boundary = time.plus(1);
         let (mut arrived, mut is_scattered) = (Vec::with_capacity(arrivals.size_hint().0), false);
-        let mut last = None;
+        let mut last: Option<(K, u32)> = None;
         for ((key, summary), diff) in arrivals {
-            let slot = self.slot(&key);
+            let known = last.as_ref().filter(|(of, _)| *of == key).map(|(_, slot)| *slot);
+            let slot = known.unwrap_or_else(|| self.slot(&key));
             let seen = std::mem::replace(&mut self.seen[slot as usize], time) == time;
-            is_scattered |= seen && last != Some(slot);
-            last = Some(slot);
+            is_scattered |= seen && known.is_none();
+            if known.is_none() {
+                last = Some((key, slot));
+            }
             if time >= self.restored {
                 arrived.push((slot, summary, diff));
                 continue;

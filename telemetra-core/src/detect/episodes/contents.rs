@@ -72,6 +72,12 @@ impl<S: Data> Contents<S> {
         size_of::<Self>() + queues + self.shared.len() * size_of::<S>()
     }
 
+    /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
+    pub(super) fn peek(&self) -> u64 {
+        let oldest = self.open.front().map_or(0, |(first, value)| first.0 ^ Arc::strong_count(value) as u64);
+        oldest ^ self.first.0 ^ self.until.0 ^ self.shared.len() as u64
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty() && self.settled.is_empty() && self.shared.is_empty()
     }

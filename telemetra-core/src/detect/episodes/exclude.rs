@@ -47,6 +47,11 @@ impl Levels {
         self.0.iter().rev().find(same).copied().unwrap_or(Level::first(rule))
     }
 
+    /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
+    pub(super) fn peek(&self) -> u64 {
+        self.0.first().map_or(0, |level| level.at.0)
+    }
+
     /// Adds the change of level that a window made.
     pub(super) fn add(&mut self, level: Level) {
         self.0.insert(self.0.partition_point(|other| other.at <= level.at), level);

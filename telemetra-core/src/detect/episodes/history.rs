@@ -56,7 +56,8 @@ impl History {
     /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
     pub(super) fn peek(&self) -> u64 {
         let value = self.values.len().checked_sub(1).and_then(|last| self.values.get(last));
-        self.runs.back().map_or(0, |run| run.last.0) ^ value.unwrap_or_default().unsigned_abs()
+        let runs = [self.runs.front(), self.runs.back()].map(|run| run.map_or(0, |run| run.last.0));
+        runs[0] ^ runs[1] ^ value.unwrap_or_default().unsigned_abs() ^ self.loud_until.0
     }
 
     /// The bytes of memory of the queues.

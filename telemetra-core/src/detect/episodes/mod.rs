@@ -320,7 +320,8 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// A number that depends on memory that advancing needs: reading it brings that memory into the cache.
     #[must_use]
     pub fn peek(&self) -> u64 {
-        self.last.0 ^ self.history.peek()
+        let contents = self.contents.as_ref().map_or(0, |contents| contents.peek());
+        self.last.0 ^ self.history.peek() ^ self.levels.peek() ^ self.starts.peek() ^ contents
     }
 
     /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or

@@ -17,6 +17,11 @@ pub(super) struct Starts {
 }
 
 impl Starts {
+    /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
+    pub(super) fn peek(&self) -> u64 {
+        self.starts.first().map_or(0, |(start, _)| start.0)
+    }
+
     /// The first window, at or before `end`, after the last silence of at least `absent` milliseconds.
     pub(super) fn last_before(&self, end: EventTime, absent: Option<u64>) -> Option<EventTime> {
         let absent = absent?;
