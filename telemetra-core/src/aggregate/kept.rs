@@ -124,8 +124,12 @@ impl<S: Data> KeptSummaries<S> {
 
     /// See [`WindowState::peek`](super::window_state::WindowState::peek).
     pub(super) fn peek(&self) -> u64 {
-        let newest = self.open.back().map_or(0, |run| run.end.0 ^ Arc::strong_count(&run.value) as u64);
-        newest ^ self.settled.first.0
+        self.settled.first.0 ^ self.open.back().map_or(0, |run| run.end.0)
+    }
+
+    /// See [`WindowState::peek_deeper`](super::window_state::WindowState::peek_deeper).
+    pub(super) fn peek_deeper(&self) -> u64 {
+        self.open.back().map_or(0, |run| Arc::strong_count(&run.value) as u64)
     }
 
     /// The end of the oldest window.

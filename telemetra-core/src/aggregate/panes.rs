@@ -180,6 +180,10 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         newest ^ self.panes.front().map_or(0, |pane| pane.start.0) ^ self.summaries.peek()
     }
 
+    fn peek_deeper(&self) -> u64 {
+        self.summaries.peek_deeper()
+    }
+
     /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
     fn wake(&self, rules: &WindowRules, boundary: EventTime) -> Option<EventTime> {
         let spec = rules.windows;

@@ -75,6 +75,11 @@ pub trait WindowState: Default + 'static {
         0
     }
 
+    /// The same for memory behind the pointers that [`peek`](Self::peek) reads.
+    fn peek_deeper(&self) -> u64 {
+        0
+    }
+
     /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
     fn wake(&self, rules: &Self::Rules, boundary: EventTime) -> Option<EventTime>;
 

@@ -108,10 +108,16 @@ impl<K: Key, V> Keyed<K, V> {
 
     /// Reads the part of each slot's state that `peek` returns, before the slots are looked at one by one. The state
     /// of a key is rarely in the processor's cache, and it waits for memory once for all of them instead of for one
-    /// after the other.
+    /// after the other. What is behind a pointer is best read by a second call, when the pointers are there.
     pub(crate) fn fetch(&self, slots: &[u32], peek: impl Fn(&V) -> u64) {
         let states = slots.iter().filter_map(|slot| self.slots.get(*slot));
         std::hint::black_box(states.fold(0, |all, slot| all ^ slot.hash ^ peek(&slot.value)));
+    }
+
+    /// Reads the places of keys ahead, as [`fetch`](Self::fetch) reads states.
+    pub(crate) fn fetch_keys<'k>(&self, keys: impl Iterator<Item = K::Ref<'k>>) {
+        let places = keys.filter_map(|key| self.slots.get(*self.index.find(key_hash(&key), |_| true)?));
+        std::hint::black_box(places.fold(0, |all, slot| all ^ slot.hash));
     }
 
     /// Returns the key and state of a slot; `None` if the key was removed.

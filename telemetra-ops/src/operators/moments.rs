@@ -190,29 +190,34 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
     fn advance_keys(
         &mut self,
         time: EventTime,
-        (mut touched, arrivals): (Vec<u32>, impl Iterator<Item = Arrival<K, S>>),
+        (mut touched, arrivals): (Vec<u32>, &mut Vec<Arrival<K, S>>),
         emit: &mut dyn FnMut(Found<K>),
     ) {
         let boundary = time.plus(1);
-        let (mut arrived, mut is_scattered) = (Vec::with_capacity(arrivals.size_hint().0), false);
+        let (mut arrived, mut is_scattered) = (Vec::with_capacity(arrivals.len()), false);
         let mut last: Option<(K, u32)> = None;
-        for ((key, summary), diff) in arrivals {
-            let known = last.as_ref().filter(|(of, _)| *of == key).map(|(_, slot)| *slot);
-            let slot = known.unwrap_or_else(|| self.slot(&key));
-            let seen = std::mem::replace(&mut self.seen[slot as usize], time) == time;
-            is_scattered |= seen && known.is_none();
-            if known.is_none() {
-                last = Some((key, slot));
-            }
-            if time >= self.restored {
-                arrived.push((slot, summary, diff));
-                continue;
-            }
-            touched.push(slot);
-            if let Some((_, episodes)) = self.keys.get_mut(slot) {
-                episodes.recall(&self.rules, &self.windows, summary.window.end, &summary.value);
+        let mut rest = arrivals.drain(..);
+        while !rest.as_slice().is_empty() {
+            self.keys.fetch_keys(rest.as_slice().iter().take(BATCH).map(|((key, _), _)| key.as_ref()));
+            for ((key, summary), diff) in rest.by_ref().take(BATCH) {
+                let known = last.as_ref().filter(|(of, _)| *of == key).map(|(_, slot)| *slot);
+                let slot = known.unwrap_or_else(|| self.slot(&key));
+                let seen = std::mem::replace(&mut self.seen[slot as usize], time) == time;
+                is_scattered |= seen && known.is_none();
+                if known.is_none() {
+                    last = Some((key, slot));
+                }
+                if time >= self.restored {
+                    arrived.push((slot, summary, diff));
+                    continue;
+                }
+                touched.push(slot);
+                if let Some((_, episodes)) = self.keys.get_mut(slot) {
+                    episodes.recall(&self.rules, &self.windows, summary.window.end, &summary.value);
+                }
             }
         }
+        drop(rest);
         // The operator before emits the changes of one key together.
         if is_scattered {
             arrived.sort_by_key(|(slot, ..)| *slot);
@@ -228,6 +233,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
             if number.is_multiple_of(BATCH) {
                 let batch = &slots[number..slots.len().min(number + BATCH)];
                 self.keys.fetch(batch, KeyEpisodes::peek);
+                self.keys.fetch(batch, KeyEpisodes::peek_deeper);
             }
             while let Some((_, Summary { window, value }, diff)) = arrived.next_if(|(of, ..)| *of == slot) {
                 // A window that is removed and added again at one time is one change.
@@ -329,10 +335,10 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         if self.spill.is_some() {
             self.put_off(time, &mut list);
         }
-        self.advance_keys(time, (touched, list.drain(..)), emit);
+        self.advance_keys(time, (touched, &mut list), emit);
         self.inbox.recycle(list, used);
-        while let Some((touched, arrivals)) = self.spilled(time) {
-            self.advance_keys(time, (touched, arrivals.into_iter()), emit);
+        while let Some((touched, mut arrivals)) = self.spilled(time) {
+            self.advance_keys(time, (touched, &mut arrivals), emit);
         }
         let boundary = time.plus(1);
         if let Some(looks) = &mut self.looks {

@@ -8,7 +8,7 @@ use telemetra_core::{EventTime, Key};
 
 use crate::operators::checkpointed::Inbox;
 use crate::operators::key_order::KeyOrder;
-use crate::operators::keyed::Keyed;
+use crate::operators::keyed::{BATCH, Keyed};
 use crate::operators::spilled_keys::SpilledKeys;
 use crate::read::partial::Partial;
 
@@ -101,10 +101,15 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         if self.spill.is_some() {
             self.touch_hot(boundary, arrivals.drain(..), &mut touched);
         } else {
-            for Partial { key, pane, accumulator } in arrivals.drain(..) {
-                let slot = self.slot(key.as_ref());
-                self.arrive(slot, (pane, accumulator), &mut touched);
+            let mut rest = arrivals.drain(..);
+            while !rest.as_slice().is_empty() {
+                self.keys.fetch_keys(rest.as_slice().iter().take(BATCH).map(|partial| partial.key.as_ref()));
+                for Partial { key, pane, accumulator } in rest.by_ref().take(BATCH) {
+                    let slot = self.slot(key.as_ref());
+                    self.arrive(slot, (pane, accumulator), &mut touched);
+                }
             }
+            drop(rest);
         }
         self.inbox.recycle(arrivals, arrived);
         self.in_order(&mut touched);
@@ -178,6 +183,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
     /// Reads the states of some slots ahead.
     pub(crate) fn fetch(&self, slots: &[u32]) {
         self.keys.fetch(slots, |key| key.windows.peek());
+        self.keys.fetch(slots, |key| key.windows.peek_deeper());
     }
 
     /// Returns the key and state of a slot; `None` if the key was removed.

@@ -74,8 +74,16 @@ impl<S: Data> Contents<S> {
 
     /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
     pub(super) fn peek(&self) -> u64 {
-        let oldest = self.open.front().map_or(0, |(first, value)| first.0 ^ Arc::strong_count(value) as u64);
-        oldest ^ self.first.0 ^ self.until.0 ^ self.shared.len() as u64
+        self.open.front().map_or(0, |(first, _)| first.0)
+            ^ self.first.0
+            ^ self.until.0
+            ^ self.shared.len() as u64
+    }
+
+    /// See [`KeyEpisodes::peek_deeper`](super::KeyEpisodes::peek_deeper).
+    pub(super) fn peek_deeper(&self) -> u64 {
+        let ends = [self.open.front(), self.open.back()].into_iter().flatten();
+        ends.fold(0, |all, (_, value)| all ^ Arc::strong_count(value) as u64)
     }
 
     pub(super) fn is_empty(&self) -> bool {

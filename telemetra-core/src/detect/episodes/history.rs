@@ -55,9 +55,14 @@ struct Run {
 impl History {
     /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
     pub(super) fn peek(&self) -> u64 {
+        self.runs.len() as u64 ^ self.values.len() as u64 ^ self.loud_until.0
+    }
+
+    /// See [`KeyEpisodes::peek_deeper`](super::KeyEpisodes::peek_deeper).
+    pub(super) fn peek_deeper(&self) -> u64 {
         let value = self.values.len().checked_sub(1).and_then(|last| self.values.get(last));
         let runs = [self.runs.front(), self.runs.back()].map(|run| run.map_or(0, |run| run.last.0));
-        runs[0] ^ runs[1] ^ value.unwrap_or_default().unsigned_abs() ^ self.loud_until.0
+        runs[0] ^ runs[1] ^ value.unwrap_or_default().unsigned_abs()
     }
 
     /// The bytes of memory of the queues.

@@ -320,8 +320,14 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// A number that depends on memory that advancing needs: reading it brings that memory into the cache.
     #[must_use]
     pub fn peek(&self) -> u64 {
-        let contents = self.contents.as_ref().map_or(0, |contents| contents.peek());
-        self.last.0 ^ self.history.peek() ^ self.levels.peek() ^ self.starts.peek() ^ contents
+        self.last.0 ^ self.history.peek() ^ self.contents.as_ref().map_or(0, |contents| contents.peek())
+    }
+
+    /// The same for memory behind the pointers that [`peek`](Self::peek) reads.
+    #[must_use]
+    pub fn peek_deeper(&self) -> u64 {
+        let contents = self.contents.as_ref().map_or(0, |contents| contents.peek_deeper());
+        self.history.peek_deeper() ^ self.levels.peek() ^ self.starts.peek() ^ contents
     }
 
     /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or
