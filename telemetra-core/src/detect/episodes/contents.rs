@@ -83,7 +83,8 @@ impl<S: Data> Contents<S> {
     /// See [`KeyEpisodes::peek_deeper`](super::KeyEpisodes::peek_deeper).
     pub(super) fn peek_deeper(&self) -> u64 {
         let ends = [self.open.front(), self.open.back()].into_iter().flatten();
-        ends.fold(0, |all, (_, value)| all ^ Arc::strong_count(value) as u64)
+        let bytes = self.settled.front().map_or(0, |byte| u64::from(*byte));
+        ends.fold(bytes, |all, (_, value)| all ^ Arc::strong_count(value) as u64)
     }
 
     pub(super) fn is_empty(&self) -> bool {
