@@ -3,15 +3,21 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::watch::{finish, in_time, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
-use telemetra::core::source::{Channel, Memory as MemorySource, PushError};
+use telemetra::core::source::{Channel, Memory as MemorySource, MemoryStep, PushError};
 use telemetra::core::*;
-use telemetra::ops::{Drain, PipelineError, Report, Running};
+use telemetra::ops::{Drain, Pipeline, PipelineError, Report, Running};
 use telemetra::sinks::MemorySink;
+use telemetra::timely::container::CapacityContainerBuilder;
+use telemetra::timely::dataflow::channels::pact::Pipeline as Direct;
+use telemetra::timely::dataflow::operators::Inspect;
+use telemetra::timely::dataflow::operators::generic::Operator;
 
 /// One event every five milliseconds, of two keys.
 fn records(events: u64) -> Vec<String> {
@@ -228,4 +234,123 @@ fn a_process_that_waits_for_the_others_of_its_cluster_can_be_stopped() {
     assert!(sink.batches().is_empty());
     // The source is given up, though the thread that waits for the connections is left behind.
     assert!(handle.is_closed());
+}
+
+/// A pipeline that nothing comes out of, being without state, sinks and checkpoints. With `seen` it hands each event to a
+/// closure that counts it.
+fn without_output(source: MemorySource, workers: usize, seen: Option<&Arc<AtomicU64>>) -> Running {
+    let pipeline = Pipeline::<Saying>::new().time(small_time()).clock(clock()).source(source, Words);
+    let pipeline = pipeline.workers(workers);
+    let Some(seen) = seen.cloned() else { return pipeline.start().unwrap() };
+    let inspects = pipeline.collect(
+        "ids",
+        |saying| Some(saying.id.clone()),
+        move |_, ids| {
+            let seen = Arc::clone(&seen);
+            ids.inspect(move |_| {
+                seen.fetch_add(1, Ordering::Relaxed);
+            });
+        },
+    );
+    inspects.start().unwrap()
+}
+
+/// Starts such pipelines on open sources, and waits until the 200 records of each are read.
+fn running_without_output() -> impl Iterator<Item = (Running, MemorySource, Option<Arc<AtomicU64>>)> {
+    [(1, false), (1, true), (2, false), (2, true)].into_iter().map(|(workers, inspects)| {
+        let (source, seen) = (open_source(&records(200)), inspects.then(Arc::default));
+        let running = without_output(source.clone(), workers, seen.as_ref());
+        until("all is read", || offset(&running) == 200);
+        // Time for the workers to leave too early.
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!running.is_finished() && !running.stop_handle().has_ended());
+        until("it stands where the source does", || running.status().durable == EventTime(BASE + 980));
+        (running, source, seen)
+    })
+}
+
+#[test]
+fn a_pipeline_without_output_runs_until_its_source_ends() {
+    for (running, mut source, seen) in running_without_output() {
+        let stop = running.stop_handle();
+        source.handle("p0").end();
+        assert_eq!(finish(running).unwrap().fates.read, 200);
+        assert!(stop.has_ended());
+        assert!(seen.is_none_or(|seen| seen.load(Ordering::Relaxed) == 200));
+    }
+}
+
+#[test]
+fn a_pipeline_without_output_can_be_stopped_drained_and_dropped() {
+    for (running, ..) in running_without_output() {
+        assert_eq!(in_time("stopping", move || running.stop()).unwrap().fates.read, 200);
+    }
+    for how in [Drain::CloseWindows, Drain::KeepWindows] {
+        for (running, ..) in running_without_output() {
+            assert_eq!(drain(running, how).fates.read, 200);
+        }
+    }
+    for (running, ..) in running_without_output() {
+        let stop = running.stop_handle();
+        in_time("dropping the handle", move || drop(running));
+        assert!(stop.has_ended());
+    }
+}
+
+#[test]
+fn a_pipeline_without_output_ends_with_the_error_of_its_source() {
+    for (workers, inspects) in [(1, false), (1, true), (2, false), (2, true)] {
+        let script = [MemoryStep::Records(200), MemoryStep::Fail(Retry::Permanent)];
+        let mut source = open_source(&[]).script("p0", script);
+        let partition = source.handle("p0");
+        let running = without_output(source, workers, inspects.then(Arc::default).as_ref());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!running.is_finished() && !running.stop_handle().has_ended());
+        records(200).iter().for_each(|record| partition.append(record.as_str()));
+        let ended = in_time("waiting for the error", move || running.wait());
+        assert!(matches!(ended, Err(PipelineError::Source { .. })), "{ended:?}");
+    }
+}
+
+/// The pipeline's own operators have nothing left to do then.
+#[test]
+fn a_pipeline_has_not_ended_while_an_operator_of_its_users_works() {
+    for (workers, is_stopped) in [(1, false), (1, true), (2, false), (2, true)] {
+        let may_end = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&may_end);
+        let sink = MemorySink::new();
+        let pipeline = pipeline_from(source(&vec![records(200)], 10), &small_time(), &sink).workers(workers);
+        let pipeline = pipeline.collect(
+            "ids",
+            |saying| Some(saying.id.clone()),
+            move |_, ids| {
+                let seen = Arc::clone(&seen);
+                type Nothing = CapacityContainerBuilder<Vec<()>>;
+                let scope = ids.scope();
+                ids.unary::<Nothing, _, _, _>(Direct, "Lingers", move |capability, info| {
+                    let activator = scope.activator_for(info.address);
+                    let mut held = Some(capability);
+                    move |input, _| {
+                        input.for_each_stamp(|_, ids| ids.for_each(Vec::clear));
+                        held = held.take().filter(|_| !seen.load(Ordering::Relaxed));
+                        if held.is_some() {
+                            activator.activate_after(Duration::from_millis(1));
+                        }
+                    }
+                });
+            },
+        );
+        let running = pipeline.start().unwrap();
+        let stop = running.stop_handle();
+        until("all is durable", || running.is_finished());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!stop.has_ended());
+        if is_stopped {
+            in_time("stopping", move || running.stop()).unwrap();
+        } else {
+            may_end.store(true, Ordering::Relaxed);
+            finish(running).unwrap();
+        }
+        assert!(stop.has_ended());
+    }
 }

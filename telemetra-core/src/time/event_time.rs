@@ -55,7 +55,7 @@ impl EventTime {
     ///
     /// # Errors
     ///
-    /// If it is not a number, or is before the epoch.
+    /// If it is not a number, is before the epoch, or is after [`LATEST`](Self::LATEST).
     ///
     /// ```
     /// # use telemetra_core::EventTime;
@@ -69,7 +69,7 @@ impl EventTime {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn from_micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        u64::deserialize(deserializer).map(|micros| Self(micros / 1000))
+        TimeVisitor.visit_u64(u64::deserialize(deserializer)? / 1000)
     }
 }
 
@@ -323,5 +323,23 @@ impl Default for Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Clock({})", self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn microseconds_have_the_limit_of_other_times() {
+        let read = |micros: u64| {
+            let text = micros.to_string();
+            EventTime::from_micros(&mut serde_json::Deserializer::from_str(&text)).map_err(|e| e.to_string())
+        };
+        let last = EventTime::LATEST.0 * 1000 + 999;
+        assert_eq!(read(last), Ok(EventTime::LATEST));
+        for micros in [last + 1, u64::MAX] {
+            assert_eq!(read(micros), Err("a time after the year 9999 cannot be used".to_owned()));
+        }
     }
 }

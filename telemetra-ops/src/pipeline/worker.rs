@@ -10,6 +10,7 @@ use std::time::Duration;
 use telemetra_core::{EventTime, Events, TimeConfig};
 use timely::dataflow::Scope;
 use timely::dataflow::operators::probe::Handle as Probe;
+use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concatenate, Probe as _};
 use timely::worker::Worker;
 
@@ -123,7 +124,8 @@ impl<E: Events> Blueprint<E> {
                 }
                 self.finish.halt_when_kept(&self.failure);
             }
-            if durable.done() {
+            // Operators of the user's may still work then: while they do, the pipeline can be stopped.
+            if durable.done() && !worker.installed_dataflows().contains(&index) {
                 break;
             }
         }
@@ -185,6 +187,8 @@ impl<E: Events> Blueprint<E> {
                 let stored = self.stored[scope.index() % self.cluster.1].clone();
                 ends.push(acknowledge(done, markers, writer, stored, Rc::clone(pending)));
             }
+            // Sinks follow what is read by its markers. Without them nothing else may: the end is not before that of reading.
+            None if ends.is_empty() => ends.extend([done, markers.map(|_| ())]),
             None => ends.push(done),
         }
         scope.concatenate(ends).probe_with(durable);

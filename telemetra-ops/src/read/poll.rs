@@ -12,9 +12,12 @@ use crate::read::ingress::{Reading, Shared, lock};
 use crate::read::partition::{PartitionReader, PartitionReaderState};
 use crate::read::raises::FloorRaises;
 use crate::support::failure::PipelineError;
+use crate::support::retry::pause_of_try;
 
 /// The shortest pause before a partition that had nothing is asked again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest: 30 years, which every clock can add to its time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// The result for a worker that wants to read.
 pub(crate) enum PollResult {
@@ -90,7 +93,7 @@ impl Shared {
                 Polled::Done => PollResult::Ended,
                 Polled::Idle(pause) => {
                     let pause = pause.max(SHORTEST_PAUSE);
-                    state.ask_again = Instant::now().checked_add(pause);
+                    state.ask_again = after(pause);
                     let counts_all = self.trigger.defects().counts_suspensions;
                     let asked_for = if counts_all { Duration::MAX } else { pause };
                     reader.had_nothing(&mut state, self.config.clock.monotonic(), asked_for);
@@ -99,7 +102,7 @@ impl Shared {
                 }
                 Polled::Pending(pause) => {
                     let pause = pause.max(SHORTEST_PAUSE);
-                    state.ask_again = Instant::now().checked_add(pause);
+                    state.ask_again = after(pause);
                     reader.not_asked();
                     PollResult::Nothing(pause)
                 }
@@ -190,10 +193,15 @@ impl Shared {
             self.failure.set(PipelineError::Source { partition: reader.id.clone(), source: error });
             return PollResult::Ended;
         }
-        let failures = state.retry.failed(&error);
+        let tries = state.retry.failed(&error);
         reader.not_asked();
-        let pause = Duration::from_millis(10 << failures.min(9));
-        state.ask_again = Instant::now().checked_add(pause);
+        let pause = pause_of_try(&error, tries);
+        state.ask_again = after(pause);
         PollResult::Nothing(pause)
     }
+}
+
+/// The instant at which a pause that begins now is over.
+fn after(pause: Duration) -> Option<Instant> {
+    Instant::now().checked_add(pause.min(LONGEST_PAUSE))
 }

@@ -139,13 +139,15 @@ fn reading_goes_on_after_a_rest_and_does_not_after_an_end() {
 
 #[test]
 fn a_partition_is_left_alone_for_as_long_as_it_asks() {
-    for polled in [Polled::Idle(HOUR), Polled::Pending(HOUR)] {
-        let script = Script::new([Step::Nothing(polled)]);
-        let shared = alone(&script);
-        assert_eq!(poll(&shared), Given::Nothing(HOUR));
-        let Given::Nothing(pause) = poll(&shared) else { panic!("it asked for an hour") };
-        assert!(pause > HOUR / 2 && pause <= HOUR, "{pause:?}");
-        assert_eq!(script.lock().polls, 1);
+    for asked in [HOUR, Duration::MAX] {
+        for polled in [Polled::Idle(asked), Polled::Pending(asked)] {
+            let script = Script::new([Step::Nothing(polled)]);
+            let shared = alone(&script);
+            assert_eq!(poll(&shared), Given::Nothing(asked));
+            let Given::Nothing(pause) = poll(&shared) else { panic!("it asked for {asked:?}") };
+            assert!(pause > HOUR / 2 && pause <= asked, "{pause:?}");
+            assert_eq!(script.lock().polls, 1);
+        }
     }
     for polled in [Polled::Idle(Duration::ZERO), Polled::Pending(Duration::ZERO)] {
         let script = Script::new([Step::Nothing(polled), records(&["a 35"])]);
@@ -178,19 +180,45 @@ fn only_a_partition_that_has_nothing_is_silent() {
     }
 }
 
+/// Asserts that it pauses for this long, or up to half as long less, so that many do not all come back at once.
+fn assert_about(given: &Given, pause: Duration) {
+    let Given::Nothing(given) = given else { panic!("{given:?} is no pause") };
+    assert!((pause / 2..=pause).contains(given), "{given:?} instead of {pause:?}");
+}
+
 #[test]
 fn what_fails_for_the_moment_is_tried_again_ever_later() {
     let fails = || Step::Fails(ExternalError::transient("away"));
     let script = Script::new([fails(), fails(), records(&["a 35"]), fails()]);
     let shared = alone(&script);
-    for pause in [20, 40] {
-        assert_eq!(poll_until_asked(&shared, &script), Given::Nothing(pause * MS));
+    for pause in [10, 20] {
+        assert_about(&poll_until_asked(&shared, &script), pause * MS);
         assert_eq!(shared.status()[0].failing.as_ref().map(|failing| &*failing.error), Some("away"));
     }
     assert_eq!(poll_until_asked(&shared, &script), Given::Batch(0, 1));
     assert_eq!((shared.status()[0].failing.clone(), shared.status()[0].retries), (None, 2));
-    assert_eq!(poll(&shared), Given::Nothing(20 * MS), "it had worked");
+    assert_about(&poll(&shared), 10 * MS);
     assert!(!shared.failure.is_set());
+}
+
+#[test]
+fn what_fails_for_the_moment_is_left_alone_for_as_long_as_it_asks() {
+    let busy = |pause| Step::Fails(ExternalError::transient("busy").with_retry_after(pause));
+    for asked in [HOUR, Duration::MAX] {
+        let script = Script::new([busy(asked), records(&["a 35"])]);
+        let shared = alone(&script);
+        assert_eq!(poll(&shared), Given::Nothing(asked));
+        let Given::Nothing(pause) = poll(&shared) else { panic!("it asked for {asked:?}") };
+        assert!(pause > HOUR / 2, "{pause:?}");
+        assert_eq!(script.lock().polls, 1);
+        shared.set_reading(Reading::Ends);
+        poll(&shared);
+        assert_eq!(shared.floor(), EventTime::MAX, "draining does not wait for it");
+    }
+    let script = Script::new([busy(Duration::ZERO), records(&["a 35"])]);
+    let shared = alone(&script);
+    assert_about(&poll(&shared), 10 * MS);
+    assert_eq!(poll_until_asked(&shared, &script), Given::Batch(0, 1));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Retries of calls to external systems: their pauses, and what the logs and the status report of them.
 //!
-//! A call that fails transiently is repeated after a pause that doubles from 10 ms up to 10 s, or after the
-//! pause that the error asks for. The log has the first failure, one reminder a minute, and the recovery.
+//! A call that fails transiently is repeated after a pause that doubles from 10 ms up to 10 s, or after a
+//! longer one that the error asks for. The log has the first failure, one reminder a minute, and the recovery.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,8 +40,10 @@ struct Episode {
 }
 
 /// A transient failure of a source, a sink or a checkpoint store that is being retried, with pauses that
-/// double from 10 ms to 10 s, or as long as the error asks for. The status of the pipeline and of its parts
-/// shows it until a call succeeds.
+/// double from 10 ms to 10 s, or longer if the error asks for it. Each pause is cut by up to half at random. A
+/// source that is asked for new partitions is asked again at its usual
+/// [interval](telemetra_core::Source::refresh_every). The status of the pipeline and of its parts shows the
+/// failure until a call succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
     /// The time since the first failure.
@@ -201,6 +203,14 @@ impl RetryDeadline {
     }
 }
 
+/// The pause after the error of a try, the first having the number 1, for those who do not wait for it here.
+pub(crate) fn pause_of_try(error: &ExternalError, tries: u64) -> Duration {
+    let (first, longest) = PAUSES;
+    let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+    let pause = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
+    pause_after(error, pause, Duration::MAX)
+}
+
 /// The pause after an error: the usual one, or longer if the other side asked for it, but not beyond what is `left`.
 fn pause_after(error: &ExternalError, pause: Duration, left: Duration) -> Duration {
     error.retry_after().unwrap_or_default().max(jittered(pause)).min(left)
@@ -259,6 +269,14 @@ mod tests {
         assert_eq!(pause_after(&asked(60), PAUSES.0, ever), Duration::from_secs(60));
         assert_eq!(pause_after(&asked(60), PAUSES.0, Duration::from_secs(5)), Duration::from_secs(5));
         assert!(pause_after(&asked(0), PAUSES.1, ever) >= PAUSES.1 / 2, "it does not shorten a pause");
+
+        for (tries, pause) in [(1, 10), (2, 20), (10, 5_120), (11, 10_000), (12, 10_000), (u64::MAX, 10_000)]
+        {
+            let pause = Duration::from_millis(pause);
+            let given = pause_of_try(&ExternalError::transient("busy"), tries);
+            assert!((pause / 2..=pause).contains(&given), "{given:?} after {tries} tries");
+        }
+        assert_eq!(pause_of_try(&asked(60), 1), Duration::from_secs(60));
 
         let down = retry_until(&retry, &failure, None, || {
             failure.halt();
