@@ -218,7 +218,13 @@ fn windows_that_begin_before_1970_have_rows_like_others() {
             (summary.window.start.0, summary.window.end.0, summary.value.0)
         };
         let found: Vec<_> = summaries(&sink).into_iter().map(of).collect();
-        let before = [(-5_000, 1_000, 1), (-4_000, 2_000, 1), (-3_000, 3_000, 2), (-2_000, 4_000, 2), (-1_000, 5_000, 2)];
+        let before = [
+            (-5_000, 1_000, 1),
+            (-4_000, 2_000, 1),
+            (-3_000, 3_000, 2),
+            (-2_000, 4_000, 2),
+            (-1_000, 5_000, 2),
+        ];
         assert_eq!(found, [&before[..], &[(0, 6_000, 2), (1_000, 7_000, 1), (2_000, 8_000, 1)]].concat());
         assert!(sink.batches().iter().flat_map(|batch| &batch.changes).all(|change| change.revision == 0));
     }
