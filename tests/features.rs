@@ -68,3 +68,36 @@ fn spans_are_sent_by_a_feature_of_its_own_and_by_clients_that_are_there() {
         assert_eq!(with.contains(name), without.contains(name), "{name}");
     }
 }
+
+/// The features of Kafka beside `kafka` have no item of their own, and need an OpenSSL.
+#[test]
+fn docs_rs_shows_the_items_of_every_feature() {
+    let names = |manifest: &str, part: &[&str]| -> BTreeSet<String> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest);
+        let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        let mut found = &toml::Value::Table(table);
+        part.iter().for_each(|name| found = &found[*name]);
+        match found {
+            toml::Value::Table(table) => table.keys().cloned().collect(),
+            list => {
+                list.as_array().unwrap().iter().filter_map(|name| name.as_str()).map(str::to_owned).collect()
+            }
+        }
+    };
+    for (manifest, shown) in [
+        ("telemetra-sinks/Cargo.toml", &["package", "metadata", "docs", "rs", "features"][..]),
+        ("Cargo.toml", &["features", "full"][..]),
+    ] {
+        let shown = names(manifest, shown);
+        let hidden: Vec<_> = names(manifest, &["features"])
+            .into_iter()
+            .filter(|name| !shown.contains(name) && !name.starts_with("kafka-"))
+            .filter(|name| !["default", "full", "otlp"].contains(&name.as_str()))
+            .collect();
+        assert!(hidden.is_empty(), "{manifest}: {hidden:?}");
+    }
+    assert_eq!(
+        names("Cargo.toml", &["package", "metadata", "docs", "rs", "features"]),
+        ["full".to_owned()].into()
+    );
+}

@@ -1,6 +1,5 @@
-//! Requests over HTTP and TLS, and which of their failures may pass.
+//! Requests over HTTP and TLS, and which of their answers may pass.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +8,9 @@ use rustls::pki_types::pem::PemObject;
 use telemetra_core::{Clock, ConfigError, ExternalError};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Error};
+
+#[cfg(any(feature = "webhook", feature = "clickhouse"))]
+use crate::http_error::lasts;
 
 /// The longest pause that a server can ask for by `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -164,28 +166,6 @@ fn roots(authority: Option<&[u8]>) -> Result<Vec<Certificate<'static>>, ConfigEr
 fn failed(error: Error, what: &str) -> ExternalError {
     let error_of = if lasts(&error) { ExternalError::permanent } else { ExternalError::transient };
     error_of(what.to_owned()).because(error)
-}
-
-/// Returns whether the same request would fail again.
-pub(crate) fn lasts(error: &Error) -> bool {
-    match error {
-        Error::BadUri(_) | Error::Http(_) | Error::Tls(_) | Error::Pem(_) | Error::RequireHttpsOnly(_) => {
-            true
-        }
-        Error::Rustls(error) => is_refusal(error),
-        Error::Io(error) => is_refused_certificate(error),
-        _ => false,
-    }
-}
-
-/// Returns whether the handshake failed because one side does not trust the other.
-fn is_refused_certificate(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    inner.is_some_and(is_refusal)
-}
-
-fn is_refusal(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
 }
 
 /// The pause that `Retry-After` asks for: seconds, or a date. Not longer than an hour.

@@ -1,9 +1,11 @@
 //! Events that are pushed by HTTP: a handler that feeds a channel.
 
+use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,14 +15,14 @@ use axum::routing::{MethodRouter, post};
 use futures_core::Stream;
 use serde_json::{Value, json};
 use telemetra_core::source::{ChannelHandle, PushError};
-use telemetra_core::{Arena, Decoder, Event, Record, RecordBatch, SerdeJson};
+use telemetra_core::{Arena, Decoder, Event, Preparation, Prepared, Record, RecordBatch, Retry, SerdeJson};
 
 /// The greatest length of a body by default, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 /// The number of bad lines that an answer lists.
 const MOST_LISTED: usize = 20;
 /// The time, in seconds, that a client should wait if the channel is full.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+const RETRY_AFTER: u64 = 1;
 
 /// An HTTP handler for axum that decodes events from request bodies and pushes them into a typed
 /// [`Channel`](telemetra_core::source::Channel), which is the source of a pipeline. Use it for clients that can only
@@ -39,6 +41,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// | 413 | the body is too long, or has more events than the channel holds | problem details |
 /// | 415 | the body is compressed | problem details |
 /// | 429 | the channel has no room for all of the events now | problem details, and `Retry-After: 1` (a second) |
+/// | 500 | what the decoder needs, such as a schema, can never be had | problem details; the reason is in the log |
+/// | 503 | what the decoder needs is being fetched, or could not be fetched for the moment | problem details, and `Retry-After` |
 /// | 503 | the pipeline has ended | problem details |
 ///
 /// Problem details are JSON as RFC 9457 defines it.
@@ -96,6 +100,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 pub struct HttpPush<E, D = SerdeJson<E>> {
     handle: ChannelHandle<E>,
     decoder: Arc<D>,
+    preparation: Option<Arc<dyn Preparation>>,
     max_body: usize,
 }
 
@@ -115,11 +120,12 @@ impl<E: Event + Send + 'static> HttpPush<E> {
 impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
     /// Creates a handler of bodies whose lines `decoder` decodes. A line may contain several events, or none. A line
     /// longer than [`RecordBatch::MAX_RECORD_BYTES`] is answered by 400. The decoder sees the bytes of the line, and no
-    /// key, header or topic; its [preparation](Decoder::preparation) is not called, so a decoder that needs schemas of a
-    /// registry does not work here.
+    /// key, header or topic. If it has a [preparation](Decoder::preparation), that is asked about the lines of each body
+    /// first; a request does not wait until everything is there, but is answered by 503.
     #[must_use]
     pub fn new(handle: ChannelHandle<E>, decoder: D) -> Self {
-        Self { handle, decoder: Arc::new(decoder), max_body: MAX_BODY }
+        let preparation = decoder.preparation();
+        Self { handle, decoder: Arc::new(decoder), preparation, max_body: MAX_BODY }
     }
 
     /// Sets the greatest length of a body, in bytes. A longer one is answered by 413 as soon as more bytes have come.
@@ -149,6 +155,7 @@ impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let body = collect(request.into_body(), self.max_body).await?;
+        self.prepare(&body)?;
         let events = self.decode(&body)?;
         let (count, capacity) = (events.len(), self.handle.capacity());
         if count > capacity {
@@ -160,7 +167,8 @@ impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
             Ok(()) => Ok((StatusCode::ACCEPTED, json_of(&json!({ "accepted": count }))).into_response()),
             Err(PushError::Full(_)) => {
                 let detail = "the pipeline is behind, and its channel has no room; send the body again later";
-                Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail))
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+                Err(Problem { retry_after: Some(RETRY_AFTER), ..problem })
             }
             Err(PushError::Closed(_)) => Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -169,14 +177,43 @@ impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
         }
     }
 
+    /// Has fetched what decoding the lines needs. No request waits for that, as each holds its body in memory.
+    fn prepare(&self, body: &[u8]) -> Result<(), Problem> {
+        let Some(preparation) = &self.preparation else { return Ok(()) };
+        let mut batch = RecordBatch::default();
+        // Longer ones are not decoded.
+        for (number, line) in lines(body).filter(|(_, line)| line.len() <= RecordBatch::MAX_RECORD_BYTES) {
+            batch.push(line, number);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let away =
+            "no event was taken: what is needed to decode them is not there yet; send the body again later";
+        match preparation.prepare(&batch, "") {
+            Ok(Prepared::Ready) => Ok(()),
+            Ok(Prepared::Pending(pause)) => Err(Problem::for_the_moment(away, pause)),
+            // The log has the reason: it names servers that are no business of a client's.
+            Err(error) if error.retry() == Retry::Transient => {
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    "events that are pushed could not be decoded yet"
+                );
+                Err(Problem::for_the_moment(away, error.retry_after().unwrap_or_default()))
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn Error, "events that are pushed cannot be decoded");
+                let detail = "no event was taken: what is needed to decode them cannot be had; the service's log says why";
+                Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
+            }
+        }
+    }
+
     /// The events of all lines, or what is wrong with some.
     fn decode(&self, body: &[u8]) -> Result<Vec<E>, Problem> {
         let (arena, mut events, mut bad) = (Arena::default(), Vec::new(), Vec::new());
-        for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let reason = if line.is_empty() {
-                continue;
-            } else if line.len() > RecordBatch::MAX_RECORD_BYTES {
+        for (number, line) in lines(body) {
+            let reason = if line.len() > RecordBatch::MAX_RECORD_BYTES {
                 format!(
                     "the line has {} bytes, and {} are allowed",
                     line.len(),
@@ -211,6 +248,12 @@ impl<E, D: fmt::Debug> fmt::Debug for HttpPush<E, D> {
     }
 }
 
+/// The lines of a body that are not empty, and their numbers.
+fn lines(body: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let lines = body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty())
+}
+
 /// Reads a body of at most so many bytes.
 async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
     let mut stream = body.into_data_stream();
@@ -233,11 +276,20 @@ struct Problem {
     status: StatusCode,
     detail: String,
     lines: Option<Value>,
+    /// The seconds that a client should wait before it sends the body again.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), lines: None }
+        Self { status, detail: detail.into(), lines: None, retry_after: None }
+    }
+
+    /// What is not there yet may be there after this pause, or a second.
+    fn for_the_moment(detail: &str, pause: Duration) -> Self {
+        let seconds = pause.as_millis().div_ceil(1000).clamp(1, 3600);
+        let retry_after = u64::try_from(seconds).ok();
+        Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 }
 
@@ -255,8 +307,8 @@ impl IntoResponse for Problem {
         let mut response = (self.status, problem.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

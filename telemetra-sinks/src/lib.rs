@@ -97,6 +97,13 @@ mod disk;
 pub mod formats;
 #[cfg(any(feature = "webhook", feature = "clickhouse", feature = "object-store"))]
 mod http;
+#[cfg(any(
+    feature = "webhook",
+    feature = "clickhouse",
+    feature = "object-store",
+    feature = "schema-registry"
+))]
+mod http_error;
 #[cfg(feature = "http-push")]
 mod http_push;
 mod json_lines;

@@ -296,6 +296,24 @@ fn a_full_or_read_only_database_is_permanent_and_names_the_row() {
 }
 
 #[test]
+fn the_greatest_size_bounds_the_tables_that_are_created_and_not_those_that_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    for pages in [0, 1, 3] {
+        let error = Sqlite::new(&path).max_pages(pages).open(&tables(), None).unwrap_err();
+        assert_eq!(error.retry(), Retry::Permanent, "{}", text_of(&error));
+        assert!(text_of(&error).contains("it is full"), "{}", text_of(&error));
+        assert_eq!(one::<i64>(&path, "SELECT count(*) FROM sqlite_schema"), 0, "nothing by halves");
+    }
+    sink(&path).apply(&[batch(0, vec![upsert("d", 0, 1)])]).unwrap();
+    // Below the present size.
+    let mut sink = Sqlite::new(&path).max_pages(1);
+    assert_eq!(sink.open(&tables(), None).unwrap(), Some(batch(0, vec![]).time));
+    sink.apply(&[batch(1, vec![upsert("d", 0, 2)])]).unwrap();
+    assert_eq!(one::<i64>(&path, "SELECT count(*) FROM device_minute"), 1);
+}
+
+#[test]
 fn dead_letters_of_an_older_version_stay_and_have_no_time_and_no_trace() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.db");

@@ -7,6 +7,8 @@ use telemetra::core::source::{Channel, Polled, RecordBatch};
 use telemetra::prelude::*;
 use telemetra::sinks::HttpPush;
 
+use crate::prepare::{Answer, Outside, Waiting};
+
 #[derive(Debug, PartialEq, serde::Deserialize)]
 struct Reading {
     device: String,
@@ -30,7 +32,7 @@ struct Served {
 }
 
 impl Served {
-    fn new(push: HttpPush<Reading>) -> Self {
+    fn new<D: Decoder<Reading> + 'static>(push: HttpPush<Reading, D>) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -124,6 +126,30 @@ fn a_full_channel_says_when_to_come_again_and_takes_nothing_by_halves() {
     let mut batch = RecordBatch::default();
     assert_eq!(source.open(&id, None).unwrap().poll(&mut batch).unwrap(), Polled::Ready);
     assert!(served.push(&line("d", 2).repeat(2)).0.starts_with("http/1.1 202"));
+}
+
+#[test]
+fn a_body_whose_schemas_are_not_there_is_sent_again_and_taken_once() {
+    let (handle, _source, _) = Channel::<Reading>::typed("pushed", 100).unwrap();
+    let outside = Outside::default();
+    let served = Served::new(HttpPush::new(handle.clone(), Waiting(outside.clone())));
+    let body = line("d1", 1) + "\n" + &line("d2", 2);
+    for answer in [Answer::Pending, Answer::Away] {
+        outside.says(answer);
+        let (head, answer) = served.push(&body);
+        assert!(head.starts_with("http/1.1 503") && head.contains("retry-after: 1\r\n"), "{head}");
+        assert!(answer["detail"].as_str().unwrap().contains("send the body again"), "{answer}");
+    }
+    outside.says(Answer::Refuses);
+    let (head, answer) = served.push(&body);
+    assert!(head.starts_with("http/1.1 500") && !head.contains("retry-after"), "{head}");
+    assert!(answer["detail"].as_str().unwrap().contains("cannot be had"), "{answer}");
+    assert_eq!(handle.waiting(), 0);
+    // Nothing is asked about nothing.
+    assert_eq!(served.push("\n").1, serde_json::json!({"accepted": 0}));
+    outside.says(Answer::Ready);
+    assert_eq!(served.push(&body).1, serde_json::json!({"accepted": 2}));
+    assert_eq!(handle.waiting(), 2);
 }
 
 #[test]

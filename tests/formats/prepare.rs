@@ -12,7 +12,7 @@ use crate::{Reading, counts, line};
 
 /// What the world outside says when it is asked; the last answer stays.
 #[derive(Clone, Default)]
-struct Outside(Arc<Mutex<State>>);
+pub(crate) struct Outside(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -24,7 +24,7 @@ struct State {
 }
 
 #[derive(Copy, Clone, Default, PartialEq)]
-enum Answer {
+pub(crate) enum Answer {
     #[default]
     Pending,
     Away,
@@ -33,7 +33,7 @@ enum Answer {
 }
 
 impl Outside {
-    fn says(&self, answer: Answer) {
+    pub(crate) fn says(&self, answer: Answer) {
         let mut state = self.0.lock().unwrap();
         (state.answer, state.asked) = (answer, 0);
     }
@@ -61,18 +61,18 @@ impl Preparation for Outside {
 }
 
 /// Reads JSON of batches that were ready.
-struct Waiting(Outside);
+pub(crate) struct Waiting(pub(crate) Outside);
 
-impl Decoder<Reading> for Waiting {
+impl<E: Event + serde::de::DeserializeOwned + 'static> Decoder<E> for Waiting {
     fn decode<'a>(
         &self,
         record: Record<'a>,
         arena: &'a Arena,
-        events: &mut Vec<Reading>,
+        events: &mut Vec<E>,
     ) -> Result<(), DecodeError> {
         let ready = &mut self.0.0.lock().unwrap().ready;
         *ready = ready.checked_sub(1).ok_or(DecodeError::new("decoded too early"))?;
-        Decoder::<Reading>::decode(&SerdeJson::<Reading>::new(), record, arena, events)
+        Decoder::<E>::decode(&SerdeJson::<E>::new(), record, arena, events)
     }
 
     fn preparation(&self) -> Option<Arc<dyn Preparation>> {

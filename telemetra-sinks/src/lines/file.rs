@@ -148,7 +148,11 @@ fn refused(path: &Path, why: impl Display) -> ExternalError {
 }
 
 pub(super) fn failed(path: &Path, at: u64, error: io::Error) -> ExternalError {
-    let what = format!("could not read the file {} at byte {at}", path.display());
+    classified(format!("could not read the file {} at byte {at}", path.display()), error)
+}
+
+/// The error of a call that may succeed later if somebody else has what it needs, or the network is slow.
+pub(super) fn classified(what: String, error: io::Error) -> ExternalError {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy => {
             ExternalError::transient(what).because(error)

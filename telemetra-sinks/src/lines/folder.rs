@@ -53,7 +53,7 @@ type Wanted = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 ///
 /// # Errors
 ///
-/// A folder that is missing, and a read that times out, are transient errors. A folder or file that cannot be read, for
+/// A folder that is missing, and a read or a listing that times out, are transient errors. A folder or file that cannot be read, for
 /// example for lack of a right, is a permanent error, which names the path.
 ///
 /// ```
@@ -163,14 +163,7 @@ impl Folder {
 
     /// Lists the files that are wanted.
     fn list(&mut self) -> Result<(), ExternalError> {
-        let failed = |error: io::Error| {
-            let what = format!("could not list the folder {}", self.path.display());
-            match error.kind() {
-                // It may be made or mounted later.
-                io::ErrorKind::NotFound => ExternalError::transient(what).because(error),
-                _ => ExternalError::permanent(what).because(error),
-            }
-        };
+        let failed = |error| failed(&self.path, error);
         let mut listed = BTreeMap::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -275,6 +268,15 @@ impl Source for Folder {
     }
 }
 
+fn failed(folder: &Path, error: io::Error) -> ExternalError {
+    let what = format!("could not list the folder {}", folder.display());
+    match error.kind() {
+        // It may be made or mounted later.
+        io::ErrorKind::NotFound => ExternalError::transient(what).because(error),
+        _ => super::file::classified(what, error),
+    }
+}
+
 /// The identity of a file, whatever its name is.
 #[cfg(unix)]
 fn number_of(_: &str, file: &Metadata) -> String {
@@ -309,5 +311,23 @@ impl Partition for Itself {
 
     fn topic(&self) -> &str {
         &self.topic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetra_core::Retry;
+
+    use super::*;
+
+    #[test]
+    fn listing_fails_for_the_moment_by_what_reading_does_and_where_there_is_no_folder() {
+        let path = Path::new("logs");
+        for kind in [io::ErrorKind::TimedOut, io::ErrorKind::ResourceBusy, io::ErrorKind::PermissionDenied] {
+            let reading = super::super::file::failed(path, 0, kind.into()).retry();
+            assert_eq!(failed(path, kind.into()).retry(), reading, "{kind}");
+        }
+        assert_eq!(failed(path, io::ErrorKind::TimedOut.into()).retry(), Retry::Transient);
+        assert_eq!(failed(path, io::ErrorKind::NotFound.into()).retry(), Retry::Transient);
     }
 }

@@ -16,7 +16,8 @@ use object_store::{ClientConfigKey, ClientOptions};
 use telemetra_core::{ConfigError, ExternalError};
 use ureq::http;
 
-use crate::http::{Answer, Client, lasts};
+use crate::http::{Answer, Client};
+use crate::http_error::lasts;
 
 /// The number of bytes a second below which a body is given up.
 const SLOWEST: u64 = 1 << 20;

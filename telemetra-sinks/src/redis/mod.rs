@@ -123,8 +123,8 @@ use write::{Scripts, Writer};
 /// # Errors
 ///
 /// Lost connections, time-outs, servers that are loading, busy, full or read-only, and clusters that are
-/// moving keys are transient errors. A rejected password, a missing right, a key of another type, and a table
-/// or column that the pipeline does not have are permanent errors. The user needs the rights for `EVALSHA`,
+/// moving keys are transient errors. A rejected password, a missing right, a key of another type, settings of TLS for
+/// a connection without it, and a table or column that the pipeline does not have are permanent errors. The user needs the rights for `EVALSHA`,
 /// `SCRIPT LOAD`, `TYPE` and the commands of the scripts: `+get +set +del +pexpire +hset +hlen +rpush +llen
 /// +zadd +zrem +zcard +publish`, for the keys and channels `telemetra:*`.
 ///

@@ -8,6 +8,9 @@ use redis::{
     Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
     RedisError, RedisResult, TlsCertificates, TlsMode, Value,
 };
+use telemetra_core::ExternalError;
+
+use super::error::refused;
 
 /// The number of commands that are sent before their answers are read.
 const AT_ONCE: usize = 1000;
@@ -57,7 +60,8 @@ impl RedisServer {
     }
 
     /// Creates the address of a Redis cluster. `urls` are some of its nodes, of which one must be reachable; the
-    /// client finds the other nodes through it. User, password and TLS are the same for all nodes.
+    /// client finds the other nodes through it. User, password and TLS are the same for all nodes: if only some URLs
+    /// are of `rediss://`, opening the sink fails with a permanent error.
     #[must_use]
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::new(Kind::Cluster, urls.into_iter().map(Into::into).collect())
@@ -90,17 +94,16 @@ impl RedisServer {
     }
 
     /// Sets the certificate authority, in PEM, that must have signed the server's certificate. Default: the
-    /// authorities that the system trusts.
+    /// authorities that the system trusts. It needs URLs of `rediss://`; of a master, the sentinels' or that of
+    /// [`node`](Self::node) is enough. With none, opening the sink fails with a permanent error.
     #[must_use]
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.certificates().root_cert = Some(pem.into());
         self
     }
 
-    /// Sets the certificate and private key, in PEM, that this client presents to the server. Default: none.
-    /// Give URLs of `rediss://` with it, as with [`authority`](Self::authority): with `redis://` neither has an effect
-    /// on a single server or a master, and in a cluster the nodes that the client finds are connected to by TLS all the
-    /// same.
+    /// Sets the certificate and private key, in PEM, that this client presents to the server. Default: none. It needs
+    /// URLs of `rediss://`, as [`authority`](Self::authority) does.
     #[must_use]
     pub fn certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificates().client_tls =
@@ -123,6 +126,41 @@ impl RedisServer {
     /// Returns whether keys are spread over several servers.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.kind, Kind::Cluster)
+    }
+
+    /// Refuses settings of TLS that would have no effect, as nobody would notice before it matters.
+    ///
+    /// # Errors
+    ///
+    /// Permanent, with the setting.
+    pub(super) fn check(&self) -> Result<(), ExternalError> {
+        let node = match &self.kind {
+            Kind::Sentinel { node, .. } => node.as_ref(),
+            _ => None,
+        };
+        let (mut safe, mut plain) = (false, false);
+        // What is no URL is reported when it is connected to.
+        for info in self.urls.iter().chain(node).filter_map(|url| url.as_str().into_connection_info().ok()) {
+            match info.addr() {
+                ConnectionAddr::TcpTls { .. } => safe = true,
+                _ => plain = true,
+            }
+        }
+        let place = self.to_string();
+        match &self.certificates {
+            _ if self.is_cluster() && safe && plain => Err(refused(
+                &place,
+                "only some of the URLs are of `rediss://`; give all nodes of a cluster with it, or none",
+            )),
+            Some(certificates) if plain && !safe => {
+                let setting = if certificates.root_cert.is_some() { "authority" } else { "certificate" };
+                let why = format!(
+                    "`{setting}` is set, and the connection is not by TLS; give a URL of `rediss://`"
+                );
+                Err(refused(&place, why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Connects, within the time-out.

@@ -11,6 +11,7 @@ const MOST_HELD: usize = 4096;
 
 /// Reads the time up to which a server has everything, by a connection of its own.
 pub(super) fn reached(server: &RedisServer, keys: &RedisKeys) -> Result<Option<EventTime>, ExternalError> {
+    server.check()?;
     let read = server.connect().and_then(|mut link| {
         let mut get = redis::cmd("GET");
         get.arg(keys.progress());

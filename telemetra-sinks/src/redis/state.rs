@@ -53,6 +53,7 @@ impl State {
         resume: Option<EventTime>,
         start_over: bool,
     ) -> Result<Self, ExternalError> {
+        server.check()?;
         let mut state = Self {
             server,
             writer,

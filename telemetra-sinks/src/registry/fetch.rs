@@ -15,6 +15,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::{RegisteredSchema, Settings};
+use crate::http_error::lasts;
 
 /// The number of schemas that one may refer to, directly and not. More is taken for an error of the registry's.
 const MOST_REFERENCES: usize = 1000;
@@ -128,6 +129,10 @@ impl Client {
     fn get(&self, path: &str) -> Result<Option<Answer>, ExternalError> {
         let url = format!("{}{path}", self.url);
         let away = |error: ureq::Error| {
+            if lasts(&error) {
+                return refused(&url, "check its address, and the authority of its certificate")
+                    .because(error);
+            }
             ExternalError::transient(format!("could not fetch {url} from the schema registry")).because(error)
         };
         let mut request = self.agent.get(&url).header("accept", ACCEPT);

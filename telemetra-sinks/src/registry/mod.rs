@@ -39,8 +39,8 @@ const ASKED: u32 = 3;
 /// * A registry that cannot be reached, that fails (5xx) or that is overloaded (429) is a transient error of the
 ///   partition. The request is repeated with backoff for as long as the pipeline runs; the status, the metrics and
 ///   the log report it. So no record becomes malformed because a registry was unavailable.
-/// * A registry that refuses the client (401, 403), or an address where there is no registry, is a permanent error,
-///   which stops the pipeline.
+/// * A registry that refuses the client (401, 403), a certificate that is not trusted, and an address where there is no
+///   registry or that is none, are permanent errors, which stop the pipeline.
 /// * If the registry answers three times that it has no schema with a record's id, or if the schema cannot be parsed,
 ///   the record is malformed. The last request is made half a second after the first, as the nodes of a registry do
 ///   not all get a new schema at once.

@@ -138,8 +138,8 @@ impl Sqlite {
     }
 
     /// Limits the size of the database to this number of pages of 4096 bytes. A write that needs more fails
-    /// with a permanent error. A limit below the present size counts as the present size. Default: SQLite's own
-    /// limit.
+    /// with a permanent error, as does opening the sink if the tables that it creates need more. A limit below the
+    /// present size counts as the present size. Default: SQLite's own limit.
     #[must_use]
     pub fn max_pages(mut self, pages: u32) -> Self {
         self.max_pages = Some(pages);
@@ -234,8 +234,9 @@ impl Sqlite {
             )
             .map_err(failed)?;
         if let Some(pages) = self.max_pages {
+            // SQLite takes 0 for a question.
             connection
-                .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))
+                .pragma_update_and_check(None, "max_page_count", pages.max(1), |row| row.get::<_, i64>(0))
                 .map_err(failed)?;
         }
         Ok(())
@@ -352,9 +353,10 @@ impl Sink for Sqlite {
         // The lock comes before any change, and after the check that the file is a database.
         let over = self.start_over && resume.is_none() && schema::has_rows(&connection, &self.path, tables)?;
         let lock = self.lock(&owner)?;
+        // The tables that are made count towards the limit too.
+        self.tune(&connection)?;
         let later = if over { Rows::DeleteLater } else { Rows::Keep };
         schema::prepare(&connection, &self.path, tables, later)?;
-        self.tune(&connection)?;
         let resumes = resume.is_some();
         let mut progress =
             progress::enter(&connection, &self.path, owner, (self.start_over && !resumes, resumes))?;

@@ -187,10 +187,20 @@ fn a_registry_by_tls_is_checked_by_its_authority() {
     let record = b"\0\0\0\0\x07";
     let error = prepare(&registry, &[record]).unwrap_err();
     assert!(text(&error).contains("UnknownIssuer"), "{}", text(&error));
+    assert_eq!(error.retry(), Retry::Permanent, "it does not become trusted by asking again");
     let trusted = registry.authority(server.authority());
     prepare(&trusted, &[record]).unwrap();
     let decoder = Avro::<Reading>::from_registry(trusted);
     assert_eq!(crate::support::error(&decoder, record), "the registry has no such schema (schema 7)");
+}
+
+#[test]
+fn an_address_that_is_none_is_permanent() {
+    for url in ["http://no host", "https://no host"] {
+        let error = prepare(&SchemaRegistry::new(url).unwrap(), &[b"\0\0\0\0\x07"]).unwrap_err();
+        assert_eq!(error.retry(), Retry::Permanent, "{}", text(&error));
+        assert!(text(&error).contains(url), "{}", text(&error));
+    }
 }
 
 /// A server that gives one answer to each request, and counts them. It returns what it was asked at last.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use redis::Commands;
-use telemetra_core::Retry;
+use telemetra_core::{ExternalError, Retry};
 
 use super::services::{Kind, Server};
 use super::*;
@@ -21,7 +21,7 @@ fn written(mut connection: Connection, prefix: &str) -> bool {
     connection.hget::<_, _, Option<u64>>(latest(prefix, "d1"), "readings").unwrap() == Some(2)
 }
 
-fn write(mut sink: RedisSink) -> Result<(), telemetra_core::ExternalError> {
+fn write(mut sink: RedisSink) -> Result<(), ExternalError> {
     open(&mut sink, None)?;
     let changes = vec![readings("d1", 0, 2, 0, Action::Upsert), moment("d1", 0, 1, true, 0, Action::Upsert)];
     sink.apply(&[common::batch(0, changes)])?;
@@ -92,6 +92,35 @@ fn tls_needs_an_authority_that_is_known() {
         RedisServer::url(format!("redis://:pass-word@localhost:{}/", server.port())).timeout(TIME_OUT);
     let error = write(super::at(plain, "telemetra")).unwrap_err();
     assert!(!format!("{error:?}").contains("pass-word"));
+}
+
+#[test]
+fn settings_of_tls_without_tls_are_refused() {
+    // Nobody is there, so whatever is not refused before is a connection that fails.
+    let (plain, safe) = ("redis://:pass-word@127.0.0.1:1/", "rediss://:pass-word@127.0.0.1:1/");
+    let signed = |server: RedisServer| server.authority(*b"PEM");
+    for (server, says) in [
+        (signed(RedisServer::url(plain)), "`authority`"),
+        (RedisServer::url(plain).certificate(*b"PEM", *b"KEY"), "`certificate`"),
+        (signed(RedisServer::url("redis+unix:///tmp/none.sock")), "`authority`"),
+        (signed(RedisServer::cluster([plain, plain])), "`authority`"),
+        (signed(RedisServer::cluster([safe, plain])), "some"),
+        (RedisServer::cluster([plain, safe]), "some"),
+        (signed(RedisServer::sentinel([plain], "primary")), "`authority`"),
+        (signed(RedisServer::sentinel([plain], "primary").node(plain)), "`authority`"),
+    ] {
+        let mut sink = super::at(server, "telemetra");
+        for error in [sink.progress().unwrap_err(), open(&mut sink, None).unwrap_err()] {
+            let text = format!("{error} {error:?}");
+            assert_eq!(error.retry(), Retry::Permanent, "{text}");
+            assert!(error.to_string().contains(says) && error.to_string().contains("rediss://"), "{text}");
+            assert!(!text.contains("pass-word"), "{text}");
+        }
+    }
+    // Sentinels have often no TLS, and the master has.
+    let mixed = RedisServer::sentinel([plain], "primary").node(safe);
+    let error = open(&mut super::at(signed(mixed), "telemetra"), None).unwrap_err();
+    assert_eq!(error.retry(), Retry::Transient, "{error:?}");
 }
 
 #[test]
