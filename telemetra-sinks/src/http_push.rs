@@ -122,6 +122,7 @@ impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
     /// longer than [`RecordBatch::MAX_RECORD_BYTES`] is answered by 400. The decoder sees the bytes of the line, and no
     /// key, header or topic. If it has a [preparation](Decoder::preparation), that is asked about the lines of each body
     /// first; a request does not wait until everything is there, but is answered by 503.
+    /// `SchemaRegistry` remembers a permanent error, so restart the process when its cause is gone.
     #[must_use]
     pub fn new(handle: ChannelHandle<E>, decoder: D) -> Self {
         let preparation = decoder.preparation();
@@ -203,7 +204,8 @@ impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn Error, "events that are pushed cannot be decoded");
-                let detail = "no event was taken: what is needed to decode them cannot be had; the service's log says why";
+                let detail =
+                    "no event was taken: what is needed to decode them cannot be had; see the service's log";
                 Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
             }
         }
