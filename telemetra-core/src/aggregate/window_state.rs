@@ -19,7 +19,7 @@ pub trait WindowState: Default + 'static {
     /// The finished aggregate of a window.
     type Output: Data;
     /// The state of one key in a checkpoint.
-    type State: Serialize + DeserializeOwned + 'static;
+    type State: Serialize + DeserializeOwned + Send + 'static;
 
     /// True if the state of a key can be [packed](Self::pack). Default: false.
     const PACKS: bool = false;

@@ -212,10 +212,10 @@ pub(crate) type SavepointReply = Sender<Result<Savepoint, ExternalError>>;
 /// A message to the thread that writes checkpoints.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// An operator's part of a checkpoint, or how the part could not be encoded.
-    Part { boundary: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
+    /// An operator's part of a checkpoint.
+    Part { boundary: EventTime, worker: usize, operator: Arc<str>, part: Part },
     /// An operator's part of all checkpoints from `from` on: it will not change any more.
-    Last { from: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
+    Last { from: EventTime, worker: usize, operator: Arc<str>, part: Part },
     /// The part that an operator leaves for a later run, as the input has come to its end, and the last time of it.
     Left { operator: String, last: EventTime, part: Result<Vec<u8>, CodecError> },
     /// A worker has handed over all its parts.
@@ -228,12 +228,36 @@ pub(crate) enum Message {
     Complete { boundary: EventTime },
 }
 
+/// An operator's part of a checkpoint, which the thread that writes checkpoints encodes: rows wait for a worker.
+pub(crate) struct Part(Box<dyn FnOnce() -> Result<Vec<u8>, CodecError> + Send>);
+
+impl Part {
+    fn of<T: Serialize + Send + 'static>(part: T) -> Self {
+        Self(Box::new(move || bincode::serialize(&part).map_err(CodecError::from)))
+    }
+
+    /// Encodes the part. The error is why it cannot be.
+    pub(crate) fn encode(self) -> Result<Vec<u8>, CodecError> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Part")
+    }
+}
+
 impl SnapshotWriter {
-    /// Encodes a part and hands it over. That nobody listens any more means that the pipeline is going down.
-    pub(crate) fn snapshot<T: Serialize>(&self, boundary: EventTime, operator: &str, part: &T) {
-        let part = bincode::serialize(part).map_err(CodecError::from);
-        let _ =
-            self.parts.send(Message::Part { boundary, worker: self.worker, operator: operator.into(), part });
+    /// Hands a part over. That nobody listens any more means that the pipeline is going down.
+    pub(crate) fn snapshot<T: Serialize + Send + 'static>(
+        &self,
+        boundary: EventTime,
+        operator: &str,
+        part: T,
+    ) {
+        let (worker, operator, part) = (self.worker, operator.into(), Part::of(part));
+        let _ = self.parts.send(Message::Part { boundary, worker, operator, part });
     }
 
     /// Hands over a part that is encoded.
@@ -244,15 +268,21 @@ impl SnapshotWriter {
         part: Result<Vec<u8>, CodecError>,
     ) {
         // The reader of a checkpoint decodes a value: here one of bytes.
-        let part = part.and_then(|part| bincode::serialize(Bytes::new(&part)).map_err(CodecError::from));
+        let part = move || bincode::serialize(Bytes::new(&part?)).map_err(CodecError::from);
+        let part = Part(Box::new(part));
         let operator = Arc::clone(operator);
         let _ = self.parts.send(Message::Part { boundary, worker: self.worker, operator, part });
     }
 
     /// Hands over a part that will not change any more.
-    pub(crate) fn final_snapshot<T: Serialize>(&self, from: EventTime, operator: &str, part: &T) {
-        let part = bincode::serialize(part).map_err(CodecError::from);
-        let _ = self.parts.send(Message::Last { from, worker: self.worker, operator: operator.into(), part });
+    pub(crate) fn final_snapshot<T: Serialize + Send + 'static>(
+        &self,
+        from: EventTime,
+        operator: &str,
+        part: T,
+    ) {
+        let (worker, operator, part) = (self.worker, operator.into(), Part::of(part));
+        let _ = self.parts.send(Message::Last { from, worker, operator, part });
     }
 
     /// Hands over what an operator leaves for a later run.

@@ -125,12 +125,14 @@ impl Writer {
                 }
                 Message::Part { boundary, worker, operator, part } => {
                     let part = part
+                        .encode()
                         .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
                     self.effort(boundary);
                     parts.entry((boundary, worker)).or_default().insert(operator, part);
                 }
                 Message::Last { from, worker, operator, part } => {
                     let part = part
+                        .encode()
                         .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
                     last.entry(worker).or_insert_with(|| (from, Parts::new())).1.insert(operator, part);
                 }

@@ -96,7 +96,7 @@ fn run(writer: Writer, send: impl FnOnce(&SnapshotWriter)) -> Result<(), Ended> 
 }
 
 fn write(worker: &SnapshotWriter, boundary: u64) {
-    worker.snapshot(EventTime(boundary), "partitions", &boundary);
+    worker.snapshot(EventTime(boundary), "partitions", boundary);
     worker.flush(EventTime(boundary));
 }
 

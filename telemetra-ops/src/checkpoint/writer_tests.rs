@@ -71,7 +71,7 @@ impl Run {
 
     /// Hands over all parts of a checkpoint.
     fn write(&self, boundary: u64) {
-        self.worker.snapshot(EventTime(boundary), "partitions", &boundary);
+        self.worker.snapshot(EventTime(boundary), "partitions", boundary);
         self.worker.flush(EventTime(boundary));
     }
 
@@ -93,6 +93,31 @@ fn get<T: serde::de::DeserializeOwned>(store: &MemoryStore, name: &str) -> T {
 
 fn source(boundary: u64, process: usize) -> String {
     format!("{boundary:020}/source-{process:04}")
+}
+
+#[test]
+fn parts_are_encoded_by_the_thread_that_writes_and_not_by_workers() {
+    /// A part that notes the thread that encodes it.
+    struct Noted(Arc<Mutex<Vec<std::thread::ThreadId>>>);
+    impl serde::Serialize for Noted {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.lock().unwrap().push(std::thread::current().id());
+            serializer.serialize_u64(7)
+        }
+    }
+    let (store, by) = (MemoryStore::default(), Arc::<Mutex<_>>::default());
+    let run = Run::start(&store, 0, 1);
+    run.worker.snapshot(EventTime(10), "a", Noted(Arc::clone(&by)));
+    run.worker.final_snapshot(EventTime(10), "b", Noted(Arc::clone(&by)));
+    run.write(10);
+    let writer = run.thread.thread().id();
+    assert_eq!(run.end().0, None);
+    let by = by.lock().unwrap();
+    assert!(by.len() >= 2 && by.iter().all(|thread| *thread == writer), "{by:?}, not {writer:?}");
+    let parts: WorkerParts = get(&store, &blob_name(EventTime(10), 0));
+    let encoded =
+        |operator: &str| parts.parts.iter().find(|(name, _)| name == operator).map(|(_, part)| &part[..]);
+    assert_eq!([encoded("a"), encoded("b")], [Some(&7_u64.to_le_bytes()[..]); 2]);
 }
 
 #[test]
@@ -192,10 +217,10 @@ fn what_earlier_runs_said_of_its_own_partitions_is_forgotten() {
 fn a_part_that_does_not_change_any_more_is_in_all_checkpoints_from_then_on() {
     let store = MemoryStore::default();
     let run = Run::start(&store, 0, 1);
-    run.worker.final_snapshot(EventTime(20), "partitions", &1_u64);
-    run.worker.final_snapshot(EventTime(20), "b", &2_u64);
+    run.worker.final_snapshot(EventTime(20), "partitions", 1_u64);
+    run.worker.final_snapshot(EventTime(20), "b", 2_u64);
     run.worker.flush(EventTime(10));
-    run.worker.snapshot(EventTime(20), "b", &3_u64);
+    run.worker.snapshot(EventTime(20), "b", 3_u64);
     run.worker.flush(EventTime(20));
     assert_eq!(run.end().0, None);
     let parts = |boundary| get::<WorkerParts>(&store, &blob_name(EventTime(boundary), 0)).parts;

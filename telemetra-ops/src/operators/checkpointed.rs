@@ -221,7 +221,7 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                                 return;
                             }
                             match snapshot {
-                                Ok(snapshot) => writer.snapshot(boundary, &name, &snapshot),
+                                Ok(snapshot) => writer.snapshot(boundary, &name, snapshot),
                                 Err(source) => failure.set(PipelineError::encode(&name, source)),
                             }
                         }

@@ -80,7 +80,7 @@ pub trait KeyedProcess: 'static {
     type Key: Key;
     /// The state of one key; its default is the state of a key without arrivals. It is kept until it
     /// [expires](Self::expires), also if it equals the default again. A checkpoint encodes it by `bincode`.
-    type State: Clone + Default + Serialize + DeserializeOwned + 'static;
+    type State: Clone + Default + Serialize + DeserializeOwned + Send + 'static;
     /// The type of results, which form a collection. Repeat the key in it if later operators need it.
     type Out: Data;
 

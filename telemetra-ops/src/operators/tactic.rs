@@ -41,8 +41,8 @@ pub trait Tactic: 'static {
     /// The type of output. For a collection, `(data, EventTime, isize)`.
     type Out: Clone + 'static;
     /// The type of the state in a checkpoint. Its [shape](telemetra_core::checkpoint::shape_of) is compared
-    /// at a restart.
-    type Snapshot: Serialize + DeserializeOwned;
+    /// at a restart. The thread that writes checkpoints encodes it.
+    type Snapshot: Serialize + DeserializeOwned + Send;
 
     /// True if a snapshot may contain only the changes since the previous one. Default: false. Set it for
     /// large state that changes slowly. Every sixteenth snapshot is then still asked to be

@@ -276,7 +276,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                     }
                     if arrival == Arrival::KeepAll {
                         let _span = writer.gauge.spans.snapshot(boundary, worker, "partitions").entered();
-                        writer.snapshot(boundary, "partitions", &shared.keep(boundary));
+                        writer.snapshot(boundary, "partitions", shared.keep(boundary));
                         shared.trigger.release(boundary, floor);
                     }
                     markers.session(&delayed(&caps[MARKERS], boundary.minus(1))).give(boundary);
@@ -293,7 +293,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                     let latest = |state: &SequencerState| panes.pane_end(state.greatest.max(state.floor));
                     let effective = kept.iter().map(|partition| latest(&partition.sequencer)).max();
                     let from = last_cut.plus(1).max(effective.unwrap_or_default());
-                    writer.final_snapshot(from, "partitions", &kept);
+                    writer.final_snapshot(from, "partitions", kept);
                 }
                 held = None;
                 return;

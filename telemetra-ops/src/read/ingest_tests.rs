@@ -179,9 +179,11 @@ fn interval(pause: Duration, workers: usize) -> CheckpointTrigger {
 fn part(message: Message) -> (char, u64, String, Vec<u8>) {
     match message {
         Message::Part { boundary, operator, part, .. } => {
-            ('p', boundary.0, operator.to_string(), part.unwrap())
+            ('p', boundary.0, operator.to_string(), part.encode().unwrap())
         }
-        Message::Last { from, operator, part, .. } => ('l', from.0, operator.to_string(), part.unwrap()),
+        Message::Last { from, operator, part, .. } => {
+            ('l', from.0, operator.to_string(), part.encode().unwrap())
+        }
         other => panic!("{other:?}"),
     }
 }
