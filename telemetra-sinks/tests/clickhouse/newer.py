@@ -1,6 +1,8 @@
 """The engine of a newer ClickHouse behind the part of its HTTP interface that the sink uses; prints its port."""
 
+import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -66,3 +68,6 @@ print(server.server_address[1], flush=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 # Whoever started it holds the other end.
 sys.stdin.read()
+# The engine's threads go on, and Python would wait for them, or fail to remove what they still write.
+shutil.rmtree(folder.name, ignore_errors=True)
+os._exit(0)
