@@ -78,7 +78,8 @@ pub mod source {
 /// hashing. Not a part of the public interface: it may change in any release.
 #[doc(hidden)]
 pub mod engine {
-    pub use crate::aggregate::panes::{KeyState, KeyWindows, StateSize};
+    pub use crate::aggregate::key_state::KeyState;
+    pub use crate::aggregate::panes::{KeyWindows, StateSize};
     pub use crate::aggregate::sessions::{KeySessions, Segment, Segments, SessionRules};
     pub use crate::aggregate::window_state::WindowState;
     pub use crate::codec::CodecError;

@@ -27,6 +27,7 @@ pub(crate) mod hyper_log_log;
 mod id_counts;
 mod id_set;
 mod kept;
+pub(crate) mod key_state;
 pub(crate) mod leaderboard;
 pub(crate) mod mean;
 pub(crate) mod multiplicities;

@@ -10,10 +10,10 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::kept::KeptSummaries;
+use crate::aggregate::key_state::KeyState;
 use crate::aggregate::window_state::WindowState;
 use crate::aggregate::{Accumulator, Sliding};
 use crate::codec::CodecError;
-use crate::migration::Migration;
 use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowRules, WindowSpec};
@@ -73,28 +73,6 @@ struct Pane<A> {
     start: EventTime,
     partial: A,
     changed: EventTime,
-}
-
-/// The state of one key in a checkpoint: all of it, or the part that changed since the last checkpoint.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct KeyState<A: Accumulator> {
-    /// The start and the partial of each pane.
-    pub panes: Vec<(EventTime, A)>,
-    /// The window's end and the value of each summary.
-    pub summaries: Vec<(EventTime, Arc<A::Output>)>,
-}
-
-impl<A: Accumulator> KeyState<A> {
-    /// The migration of what an earlier version of the accumulator has left.
-    #[must_use]
-    pub fn migration(of: &Migration<A>, output: &Migration<A::Output>) -> Migration<Self> {
-        let panes = of.clone().after::<EventTime>().of_list();
-        let summaries = output.clone().then(Arc::new).after::<EventTime>().of_list();
-        Migration::decoding(move |bytes| {
-            Ok(Self { panes: panes.decode(bytes)?, summaries: summaries.decode(bytes)? })
-        })
-    }
 }
 
 impl<A: Accumulator> Default for KeyWindows<A> {

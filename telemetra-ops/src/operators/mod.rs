@@ -21,6 +21,7 @@ pub(crate) mod keyed;
 pub(crate) mod keyed_process;
 pub(crate) mod latest;
 pub(crate) mod moments;
+pub(crate) mod moments_arrivals;
 pub(crate) mod moments_spill;
 pub(crate) mod net;
 pub(crate) mod open_looks;

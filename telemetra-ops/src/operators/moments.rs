@@ -142,7 +142,7 @@ pub(super) struct MomentsTactic<K: Key, S> {
     /// The keys with a moment that closes at a time unless their next window is anomalous.
     pub(super) calendar: BTreeMap<EventTime, Vec<u32>>,
     /// Windows before this time were judged by an earlier run.
-    restored: EventTime,
+    pub(super) restored: EventTime,
     revived: Vec<u32>,
     /// The rules of the restored state; `None` if they are these.
     places: Option<RestoredRules>,
@@ -194,34 +194,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         emit: &mut dyn FnMut(Found<K>),
     ) {
         let boundary = time.plus(1);
-        let (mut arrived, mut is_scattered) = (Vec::with_capacity(arrivals.len()), false);
-        let mut last: Option<(K, u32)> = None;
-        let mut rest = arrivals.drain(..);
-        while !rest.as_slice().is_empty() {
-            self.keys.fetch_keys(rest.as_slice().iter().take(BATCH).map(|((key, _), _)| key.as_ref()));
-            for ((key, summary), diff) in rest.by_ref().take(BATCH) {
-                let known = last.as_ref().filter(|(of, _)| *of == key).map(|(_, slot)| *slot);
-                let slot = known.unwrap_or_else(|| self.slot(&key));
-                let seen = std::mem::replace(&mut self.seen[slot as usize], time) == time;
-                is_scattered |= seen && known.is_none();
-                if known.is_none() {
-                    last = Some((key, slot));
-                }
-                if time >= self.restored {
-                    arrived.push((slot, summary, diff));
-                    continue;
-                }
-                touched.push(slot);
-                if let Some((_, episodes)) = self.keys.get_mut(slot) {
-                    episodes.recall(&self.rules, &self.windows, summary.window.end, &summary.value);
-                }
-            }
-        }
-        drop(rest);
-        // The operator before emits the changes of one key together.
-        if is_scattered {
-            arrived.sort_by_key(|(slot, ..)| *slot);
-        }
+        let arrived = self.by_slot(time, arrivals, &mut touched);
         let mut slots: Vec<u32> = arrived.iter().map(|(slot, ..)| *slot).collect();
         slots.dedup();
         touched.sort_unstable();
