@@ -25,7 +25,7 @@ use super::{Shared, SubjectView, Subscription, Update};
 /// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
 /// let reader = view.reader();
 /// # for (key, count) in [("d1", 7), ("d2", 9)] {
-/// #     let window = Window { start: EventTime(0), end: EventTime(60_000) };
+/// #     let window = Window { start: EventTime(0).into(), end: EventTime(60_000) };
 /// #     let row = SummaryRow { key: key.to_owned(), summary: Summary { window, value: count.into() } };
 /// #     view.apply(&[Batch { time: EventTime(59_999), changes: vec![layout.upsert(row, 0)] }])?;
 /// # }

@@ -34,7 +34,7 @@ pub struct Update {
 /// let changes = view.reader().subscribe(1);
 /// # for count in 1..=3 {
 /// #     let end = EventTime(count * 60_000);
-/// #     let window = Window { start: end.minus(60_000), end };
+/// #     let window = Window { start: end.minus(60_000).into(), end };
 /// #     let row = SummaryRow { key: "d1".to_owned(), summary: Summary { window, value: count.into() } };
 /// #     view.apply(&[Batch { time: end.minus(1), changes: vec![layout.upsert(row, 0)] }])?;
 /// # }

@@ -46,7 +46,7 @@ impl Held {
 /// # let layout = Layout::<SummaryRow<String, u64>>::summaries("device_minute", &["device"], vec![], |_, _, _| {});
 /// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
 /// # let mut publish = |value: u64, revision| {
-/// #     let window = Window { start: EventTime(0), end: EventTime(60_000) };
+/// #     let window = Window { start: EventTime(0).into(), end: EventTime(60_000) };
 /// #     let row = SummaryRow { key: "d1".to_owned(), summary: Summary { window, value: value.into() } };
 /// #     let time = EventTime(59_999 + 10_000 * u64::from(revision));
 /// #     view.apply(&[Batch { time, changes: vec![layout.upsert(row, revision)] }])
