@@ -147,6 +147,23 @@ impl<'a> Value<'a> {
         value.unwrap_or(Self::Null)
     }
 
+    /// Returns the time of a [`Time`](Self::Time) or a [`BeforeEpoch`](Self::BeforeEpoch); `None` for other values.
+    ///
+    /// ```
+    /// use telemetra_core::{EventTime, SignedTime, Value};
+    /// assert_eq!(Value::Time(EventTime(5)).time(), Some(SignedTime(5)));
+    /// assert_eq!(Value::BeforeEpoch(SignedTime(-5)).time(), Some(SignedTime(-5)));
+    /// assert_eq!(Value::Signed(5).time(), None);
+    /// ```
+    #[must_use]
+    pub fn time(&self) -> Option<SignedTime> {
+        match self {
+            Self::Time(time) => Some((*time).into()),
+            Self::BeforeEpoch(time) => Some(*time),
+            _ => None,
+        }
+    }
+
     /// Returns whether a column of this kind can hold the value. Null fits every kind.
     #[must_use]
     pub fn fits(&self, kind: ColumnKind) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use telemetra_core::{Action, AnyRow, Batch, EventTime, ExternalError, SignedTime, Table, Value};
+use telemetra_core::{Action, AnyRow, Batch, EventTime, ExternalError, SignedTime, Table};
 use tokio_postgres::{Client, Error};
 
 use super::array::event_time;
@@ -16,6 +16,8 @@ use super::session::{Session, Timestamp};
 
 /// The milliseconds of a day.
 const DAY: i64 = 86_400_000;
+/// The first day of the year 1, so that the year in a day's name has four digits.
+const FIRST_DAY: i64 = -719_162;
 /// The event time between two searches for old days, in milliseconds.
 const SWEEP_EVERY: u64 = 3_600_000;
 /// The time for which new readers may wait while dropping a day waits for current readers.
@@ -42,7 +44,7 @@ impl Retention {
     /// Returns the first time that is kept as of `now`, the beginning of a day.
     pub(super) fn cutoff(&self, now: EventTime) -> SignedTime {
         let first = SignedTime::from(now).0.saturating_sub_unsigned(self.keep);
-        SignedTime(day_of(SignedTime(first)) * DAY)
+        SignedTime(day_of(SignedTime(first)).max(FIRST_DAY) * DAY)
     }
 
     /// Creates the days that these rows need. Readers and writers do not wait for it.
@@ -118,10 +120,8 @@ pub(super) fn time_of(row: &dyn AnyRow) -> Option<SignedTime> {
     let day = table.position(&table.day_column()?.name)?;
     let (mut nth, mut time) = (0, None);
     row.values(&mut |value| {
-        match value {
-            Value::Time(found) if nth == day => time = Some(found.into()),
-            Value::BeforeEpoch(found) if nth == day => time = Some(found),
-            _ => {}
+        if nth == day {
+            time = value.time();
         }
         nth += 1;
     });
@@ -185,4 +185,19 @@ async fn old(client: &Client, tables: &[String], cutoff: i64) -> Result<Vec<Stri
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_for_longer_than_there_are_days_is_kept() {
+        let cutoff = |keep, now| Retention::new(keep, &[]).cutoff(EventTime(now));
+        assert_eq!(cutoff(3_600_000, 86_400_001), SignedTime(0));
+        assert_eq!(cutoff(3_600_000, 5), SignedTime(-DAY));
+        for now in [0, 1_767_225_600_000] {
+            assert_eq!(name_of("t", day_of(cutoff(u64::MAX, now))), "t_00010101");
+        }
+    }
 }
