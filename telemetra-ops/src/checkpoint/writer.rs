@@ -124,16 +124,12 @@ impl Writer {
                     self.take_savepoints(&mut savepoints);
                 }
                 Message::Part { boundary, worker, operator, part } => {
-                    let part = part
-                        .encode()
-                        .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
+                    let part = part.encode().map_err(|source| PipelineError::encode(&operator, source))?;
                     self.effort(boundary);
                     parts.entry((boundary, worker)).or_default().insert(operator, part);
                 }
                 Message::Last { from, worker, operator, part } => {
-                    let part = part
-                        .encode()
-                        .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
+                    let part = part.encode().map_err(|source| PipelineError::encode(&operator, source))?;
                     last.entry(worker).or_insert_with(|| (from, Parts::new())).1.insert(operator, part);
                 }
                 Message::Left { operator, last, part } => {

@@ -114,9 +114,10 @@ impl<K: Key, V> Keyed<K, V> {
         std::hint::black_box(states.fold(0, |all, slot| all ^ slot.hash ^ peek(&slot.value)));
     }
 
-    /// Reads the places of keys ahead, as [`fetch`](Self::fetch) reads states.
-    pub(crate) fn fetch_keys<'k>(&self, keys: impl Iterator<Item = K::Ref<'k>>) {
-        let places = keys.filter_map(|key| self.slots.get(*self.index.find(key_hash(&key), |_| true)?));
+    /// Reads the places of the next [`BATCH`] arrivals' keys ahead, as [`fetch`](Self::fetch) reads states.
+    pub(crate) fn fetch_keys<'a, T>(&self, arrivals: &'a [T], key: impl Fn(&'a T) -> K::Ref<'a>) {
+        let next = arrivals.iter().take(BATCH).map(key);
+        let places = next.filter_map(|key| self.slots.get(*self.index.find(key_hash(&key), |_| true)?));
         std::hint::black_box(places.fold(0, |all, slot| all ^ slot.hash));
     }
 

@@ -18,7 +18,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         let mut last: Option<(K, u32)> = None;
         let mut rest = arrivals.drain(..);
         while !rest.as_slice().is_empty() {
-            self.keys.fetch_keys(rest.as_slice().iter().take(BATCH).map(|((key, _), _)| key.as_ref()));
+            self.keys.fetch_keys(rest.as_slice(), |((key, _), _)| key.as_ref());
             for ((key, summary), diff) in rest.by_ref().take(BATCH) {
                 let known = last.as_ref().filter(|(of, _)| *of == key).map(|(_, slot)| *slot);
                 let slot = known.unwrap_or_else(|| self.slot(&key));

@@ -103,7 +103,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         } else {
             let mut rest = arrivals.drain(..);
             while !rest.as_slice().is_empty() {
-                self.keys.fetch_keys(rest.as_slice().iter().take(BATCH).map(|partial| partial.key.as_ref()));
+                self.keys.fetch_keys(rest.as_slice(), |partial| partial.key.as_ref());
                 for Partial { key, pane, accumulator } in rest.by_ref().take(BATCH) {
                     let slot = self.slot(key.as_ref());
                     self.arrive(slot, (pane, accumulator), &mut touched);

@@ -148,7 +148,7 @@ pub(crate) fn retry_until<T>(
     deadline: Option<Instant>,
     mut attempt: impl FnMut() -> Result<T, ExternalError>,
 ) -> Result<T, RetryError> {
-    let (mut pause, longest) = PAUSES;
+    let mut tries = 0;
     loop {
         let error = match attempt() {
             Ok(done) => {
@@ -164,10 +164,10 @@ pub(crate) fn retry_until<T>(
         retry.failed(&error);
         let left =
             deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        if failure.pause(pause_after(&error, pause, left)) {
+        tries += 1;
+        if failure.pause(pause_after(&error, doubled(tries), left)) {
             return Err(RetryError::Down);
         }
-        pause = (pause * 2).min(longest);
     }
 }
 
@@ -205,10 +205,14 @@ impl RetryDeadline {
 
 /// The pause after the error of a try, the first having the number 1, for those who do not wait for it here.
 pub(crate) fn pause_of_try(error: &ExternalError, tries: u64) -> Duration {
+    pause_after(error, doubled(tries), Duration::MAX)
+}
+
+/// The usual pause after so many tries.
+fn doubled(tries: u64) -> Duration {
     let (first, longest) = PAUSES;
     let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX);
-    let pause = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
-    pause_after(error, pause, Duration::MAX)
+    first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest)
 }
 
 /// The pause after an error: the usual one, or longer if the other side asked for it, but not beyond what is `left`.

@@ -67,7 +67,7 @@ impl Array {
             (ColumnKind::Float, Value::Float(x)) if x.is_finite() => self.element(&x.to_be_bytes()),
             (ColumnKind::Float, Value::Float(_)) => self.null(),
             (ColumnKind::Time, Value::Time(time)) => self.element(&micros(time).to_be_bytes()),
-            (ColumnKind::Time, Value::BeforeEpoch(time)) => self.element(&micros_before(time).to_be_bytes()),
+            (ColumnKind::Time, Value::BeforeEpoch(time)) => self.element(&micros(time).to_be_bytes()),
             (ColumnKind::Decimal, Value::Decimal(decimal)) => {
                 self.element_by(|bytes| numeric::encode(decimal, bytes));
             }
@@ -229,18 +229,13 @@ fn saturated(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Returns the microseconds since the year 2000; `infinity` for times beyond the range of a timestamp.
-pub(super) fn micros(time: EventTime) -> i64 {
-    match i64::try_from(time.0) {
-        Ok(millis) if time.0 <= LAST => (millis - EPOCH) * 1000,
-        _ => i64::MAX,
+/// Returns the microseconds since the year 2000; `infinity` and `-infinity` for times beyond the range of a timestamp.
+pub(super) fn micros(time: impl Into<SignedTime>) -> i64 {
+    match time.into().0 {
+        millis if millis < FIRST => i64::MIN,
+        millis if millis > LAST as i64 => i64::MAX,
+        millis => (millis - EPOCH) * 1000,
     }
-}
-
-/// Returns the microseconds since the year 2000 of a time before 1970; `-infinity` for times beyond the range of a
-/// timestamp, which no start of a window is.
-fn micros_before(time: SignedTime) -> i64 {
-    if time.0 < FIRST { i64::MIN } else { (time.0 - EPOCH) * 1000 }
 }
 
 /// Returns the event time of a timestamp.
@@ -307,6 +302,10 @@ mod tests {
         for time in [0, 1, 946_684_799_999, 1_767_225_600_000, EventTime::LATEST.0, LAST] {
             assert_eq!(event_time(micros(EventTime(time))), EventTime(time));
         }
-        assert_eq!(event_time(micros(EventTime(LAST + 1))), EventTime::MAX);
+        for time in [EventTime(LAST + 1), EventTime::MAX] {
+            assert_eq!(event_time(micros(time)), EventTime::MAX);
+        }
+        assert_eq!(micros(SignedTime(-1)), micros(EventTime(0)) - 1000);
+        assert_eq!([FIRST - 1, i64::MIN].map(|millis| micros(SignedTime(millis))), [i64::MIN; 2]);
     }
 }

@@ -46,10 +46,9 @@ pub(super) fn last_changes<'a>(
             let (mut nth, mut day, mut inexact) = (0, SignedTime::default(), None);
             change.row.values(&mut |value| {
                 if plan.keys.contains(&nth) {
-                    match value {
-                        Value::Time(time) if has_day => day = time.into(),
-                        Value::BeforeEpoch(time) if has_day => day = time,
-                        _ => merges[place] |= is_merged(value),
+                    match value.time().filter(|_| has_day) {
+                        Some(time) => day = time,
+                        None => merges[place] |= is_merged(value),
                     }
                     if !is_exact(value) {
                         inexact.get_or_insert(nth);

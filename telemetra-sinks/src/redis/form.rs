@@ -184,14 +184,12 @@ impl Form {
         if self.kept == Kept::Rows {
             return Ok(Place::Row { key: self.row_key(row, subject, keys)?.into(), time: row.time() });
         }
-        let (mut at, mut times, mut moment_type) = (0, [None::<SignedTime>; 3], None);
+        let (mut at, mut times, mut moment_type) = (0, [None; 3], None);
         row.values(&mut |value| {
             if let Some(place) = self.places.iter().position(|place| *place == at) {
                 match value {
-                    Value::Time(time) => times[place] = Some(time.into()),
-                    Value::BeforeEpoch(time) => times[place] = Some(time),
                     Value::Text(text) => moment_type = Some(text.into()),
-                    _ => {}
+                    value => times[place] = value.time(),
                 }
             }
             at += 1;
