@@ -9,6 +9,7 @@ mod cache;
 mod error;
 mod form;
 mod keys;
+mod link;
 mod message;
 mod server;
 mod standby;

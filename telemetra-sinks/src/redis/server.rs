@@ -3,17 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::cluster::{ClusterClient, ClusterConnection, cluster_pipe};
+use redis::cluster::ClusterClient;
 use redis::{
-    Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    RedisError, RedisResult, TlsCertificates, TlsMode, Value,
+    Client, ClientTlsConfig, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    RedisError, RedisResult, TlsCertificates, TlsMode,
 };
 use telemetra_core::ExternalError;
 
 use super::error::refused;
-
-/// The number of commands that are sent before their answers are read.
-const AT_ONCE: usize = 1000;
+use super::link::Link;
 
 /// The connection settings of Redis, for [`RedisSink`](super::RedisSink): the address of a single server, of a
 /// cluster, or of the sentinels that name the master, with login, TLS and time-out. A `&str` or `String` converts
@@ -169,7 +167,7 @@ impl RedisServer {
         match &self.kind {
             Kind::Single => {
                 let url = self.urls.first().ok_or_else(no_url)?;
-                Ok(Link::Single(self.connect_to(url.as_str().into_connection_info()?)?))
+                Ok(Link::single(self.connect_to(url.as_str().into_connection_info()?)?))
             }
             Kind::Cluster => {
                 let mut builder = ClusterClient::builder(self.urls.iter().map(String::as_str))
@@ -183,11 +181,11 @@ impl RedisServer {
                 let connection = builder.build()?.get_connection()?;
                 connection.set_read_timeout(Some(self.timeout))?;
                 connection.set_write_timeout(Some(self.timeout))?;
-                Ok(Link::Cluster(Box::new(connection)))
+                Ok(Link::cluster(connection))
             }
             Kind::Sentinel { master, node } => {
                 let info = self.ask_sentinels(master, node.as_deref())?;
-                Ok(Link::Single(self.connect_to(info)?))
+                Ok(Link::single(self.connect_to(info)?))
             }
         }
     }
@@ -283,70 +281,5 @@ impl fmt::Display for RedisServer {
 impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RedisServer").field(&self.to_string()).finish()
-    }
-}
-
-/// An open connection to a server or a cluster.
-pub(super) enum Link {
-    Single(Connection),
-    Cluster(Box<ClusterConnection>),
-}
-
-impl Link {
-    /// Runs commands and returns the answer of each; commands on one key run in order. The outer error is one
-    /// of the connection.
-    pub(super) fn run(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Value>>> {
-        let mut answers = Vec::with_capacity(commands.len());
-        let mut commands = commands.into_iter();
-        while commands.len() > 0 {
-            let part = commands.by_ref().take(AT_ONCE);
-            match self {
-                Self::Single(connection) => {
-                    let mut pipe = redis::pipe();
-                    for command in part {
-                        pipe.add_command(command);
-                    }
-                    answers.extend(pipe.ignore_errors().query::<Vec<RedisResult<Value>>>(connection)?);
-                }
-                Self::Cluster(connection) => {
-                    let mut pipe = cluster_pipe();
-                    for command in part {
-                        pipe.add_command(command);
-                    }
-                    let before = answers.len();
-                    match pipe.query::<Vec<Value>>(connection) {
-                        Ok(part) => answers.extend(part.into_iter().map(Ok)),
-                        Err(error) => {
-                            let refused = error.clone().into_server_errors().ok_or(error)?;
-                            // The other answers are lost, but one rejected command is enough to stop.
-                            for (at, error) in refused.iter() {
-                                answers.resize_with(before + at, || Ok(Value::Nil));
-                                answers.push(Err(error.clone().into()));
-                            }
-                            return Ok(answers);
-                        }
-                    }
-                }
-            }
-        }
-        Ok(answers)
-    }
-
-    /// Loads a script into every server.
-    pub(super) fn load(&mut self, script: &redis::Script) -> RedisResult<()> {
-        match self {
-            Self::Single(connection) => script.load(connection).map(drop),
-            Self::Cluster(connection) => script.load(&mut **connection).map(drop),
-        }
-    }
-
-    /// Returns the type of a key, as the server names it.
-    pub(super) fn type_of(&mut self, key: &str) -> RedisResult<String> {
-        let mut command = redis::cmd("TYPE");
-        command.arg(key);
-        match self {
-            Self::Single(connection) => command.query(connection),
-            Self::Cluster(connection) => command.query(&mut **connection),
-        }
     }
 }

@@ -15,7 +15,8 @@ pub(super) fn reached(server: &RedisServer, keys: &RedisKeys) -> Result<Option<E
     let read = server.connect().and_then(|mut link| {
         let mut get = redis::cmd("GET");
         get.arg(keys.progress());
-        link.run(vec![get])?.pop().map_or(Ok(None), |answer| answer.and_then(time))
+        link.send([get])?;
+        link.answers()?.pop().map_or(Ok(None), |answer| answer.and_then(time))
     });
     read.map_err(|error| failed(&server.to_string(), &"read", error))
 }

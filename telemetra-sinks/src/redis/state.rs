@@ -10,12 +10,15 @@ use super::RedisServer;
 use super::cache::Cache;
 use super::error::failed;
 use super::form::unwritable;
+use super::link::Link;
 use super::message::message;
-use super::server::Link;
 use super::write::{Pending, Ranks, Stamp, Writer};
 
 /// The number of times that all keys are written again if the server loses its memory meanwhile.
 const TRIES: usize = 3;
+
+/// The number of subjects' scripts that are sent at once: a server writes them while the next ones are built.
+const PORTION: usize = 64;
 
 /// A script that writes keys of a subject: the subject, and which one of its scripts.
 type Written = (Arc<str>, usize);
@@ -69,7 +72,7 @@ impl State {
             holds: false,
             held: VecDeque::new(),
         };
-        state.connect()?;
+        state.link = Some(state.connected()?);
         let found = state.progress()?;
         if start_over && resume.is_none() {
             state.over = found.unwrap_or(EventTime::MIN);
@@ -208,18 +211,8 @@ impl State {
                 self.pending.entry(Arc::clone(id)).or_default().dirty.and(self.writer.all(subject));
             }
         }
-        let mut ranks: Vec<_> = self.writer.boards.iter().map(|_| Ranks::default()).collect();
-        let (mut commands, mut written) = (Vec::new(), Vec::<Written>::new());
-        for (id, pending) in &self.pending {
-            let made = self.writer.subject(&self.cache, id, pending, stamp, &mut ranks, &mut commands);
-            made.map_err(|row| unwritable(&*row))?;
-            written.extend((0..Writer::parts(&pending.dirty)).map(|part| (Arc::clone(id), part)));
-        }
-        for (board, ranks) in self.writer.boards.iter().zip(&ranks) {
-            commands.push(self.writer.board(board, ranks, self.anew, stamp));
-        }
-        let name = |state: &mut Self, at: usize| state.name(at, &written);
-        let answers = self.run(commands, name)?;
+        let written = self.send(stamp)?;
+        let answers = self.answers(|state, at| state.name(at, &written))?;
         // With a single server, the progress shows whether data was lost; in a cluster every node must be
         // asked.
         let lost = |((id, _), answer): (&Written, &Option<EventTime>)| {
@@ -233,6 +226,27 @@ impl State {
             return Ok(None);
         }
         Ok(Some(written))
+    }
+
+    /// Sends the scripts that write the changed keys, and those of the leaderboards after them.
+    fn send(&mut self, stamp: Stamp) -> Result<Vec<Written>, ExternalError> {
+        let mut ranks: Vec<_> = self.writer.boards.iter().map(|_| Ranks::default()).collect();
+        let (mut commands, mut written) = (Vec::new(), Vec::<Written>::new());
+        let mut link = self.connected()?;
+        for (id, pending) in &self.pending {
+            let made = self.writer.subject(&self.cache, id, pending, stamp, &mut ranks, &mut commands);
+            made.map_err(|row| unwritable(&*row))?;
+            written.extend((0..Writer::parts(&pending.dirty)).map(|part| (Arc::clone(id), part)));
+            if commands.len() >= PORTION {
+                link.send(commands.drain(..)).map_err(|error| self.lost(error))?;
+            }
+        }
+        for (board, ranks) in self.writer.boards.iter().zip(&ranks) {
+            commands.push(self.writer.board(board, ranks, self.anew, stamp));
+        }
+        link.send(commands).map_err(|error| self.lost(error))?;
+        self.link = Some(link);
+        Ok(written)
     }
 
     /// Names the keys of the command at an index, for an error; if a key has a wrong type, only that key.
@@ -257,17 +271,19 @@ impl State {
         foreign.unwrap_or_else(some)
     }
 
-    /// Opens a connection and loads the scripts, if there is none.
-    fn connect(&mut self) -> Result<(), ExternalError> {
+    /// Takes the connection, to be put back if it is still good: after an error, answers may be under way that nobody
+    /// reads. Opens one and loads the scripts, if there is none.
+    fn connected(&mut self) -> Result<Link, ExternalError> {
+        if let Some(link) = self.link.take() {
+            return Ok(link);
+        }
         let connected = self.server.connect().and_then(|mut link| {
             for script in self.writer.scripts.all() {
                 link.load(script)?;
             }
             Ok(link)
         });
-        let link = connected.map_err(|error| failed(&self.server.to_string(), &"connect", error))?;
-        self.link = Some(link);
-        Ok(())
+        connected.map_err(|error| failed(&self.server.to_string(), &"connect", error))
     }
 
     /// Reads the time up to which the server has everything.
@@ -285,17 +301,20 @@ impl State {
         commands: Vec<Cmd>,
         name: impl Fn(&mut Self, usize) -> String,
     ) -> Result<Vec<Option<EventTime>>, ExternalError> {
-        if self.link.is_none() {
-            self.connect()?;
-        }
-        let Some(link) = &mut self.link else { return Ok(Vec::new()) };
-        let answers = match link.run(commands) {
-            Ok(answers) => answers,
-            Err(error) => {
-                self.link = None;
-                return Err(failed(&self.server.to_string(), &"write", error));
-            }
-        };
+        let mut link = self.connected()?;
+        link.send(commands).map_err(|error| self.lost(error))?;
+        self.link = Some(link);
+        self.answers(name)
+    }
+
+    /// Reads the answers of the commands that were sent.
+    fn answers(
+        &mut self,
+        name: impl Fn(&mut Self, usize) -> String,
+    ) -> Result<Vec<Option<EventTime>>, ExternalError> {
+        let mut link = self.connected()?;
+        let answers = link.answers().map_err(|error| self.lost(error))?;
+        self.link = Some(link);
         let mut times = Vec::with_capacity(answers.len());
         for (at, answer) in answers.into_iter().enumerate() {
             match answer.and_then(time) {
@@ -310,6 +329,10 @@ impl State {
             }
         }
         Ok(times)
+    }
+
+    fn lost(&self, error: RedisError) -> ExternalError {
+        failed(&self.server.to_string(), &"write", error)
     }
 }
 
