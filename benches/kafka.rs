@@ -87,7 +87,9 @@ fn memory(servers: &str, topic: &str) {
     let before = resident();
     let mut source = KafkaSource::new(KafkaConfig::new(servers), [topic]).unwrap();
     let ids = source.partitions().unwrap();
-    let open: Vec<_> = ids.iter().map(|id| source.open(id, None).unwrap()).collect();
+    let mut open: Vec<_> = ids.iter().map(|id| source.open(id, None).unwrap()).collect();
+    // Fetching begins with the first poll.
+    open[0].poll(&mut RecordBatch::default()).unwrap();
     std::thread::sleep(Duration::from_secs(10));
     println!("{} partitions that are not read hold {} MiB", open.len(), resident() - before);
 }

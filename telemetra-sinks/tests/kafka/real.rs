@@ -78,6 +78,22 @@ fn transactions(servers: &str, topic: &str) -> BaseProducer {
     producer
 }
 
+/// A broker answers the requests of a connection in turn, so a look-up waits for a fetch that has no records yet.
+#[test]
+fn partitions_of_an_idle_topic_are_opened_without_waiting_for_records() {
+    let (servers, topic) = topic(5, &[]);
+    let config = KafkaConfig::new(&servers).set("fetch.wait.max.ms", "50000");
+    let mut source = KafkaSource::new(config, [&*topic]).unwrap().timeout(Duration::from_secs(10));
+    let mut partitions: Vec<_> =
+        source.partitions().unwrap().iter().map(|id| source.open(id, None).unwrap()).collect();
+    for number in 0..5 {
+        write_numbers(&servers, &topic, number, 0..3);
+    }
+    for partition in &mut partitions {
+        assert!(read(&mut **partition, 3).numbers().into_iter().eq(0..3));
+    }
+}
+
 #[test]
 fn of_transactions_only_what_is_committed_is_read() {
     let (servers, topic) = topic(1, &[]);

@@ -10,9 +10,17 @@ use super::partition_state::{PartitionState, signed};
 /// A list of this one partition, to be read from offset `next`.
 pub(super) fn assignment(partition: &PartitionState, next: u64) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
-    let offset = Offset::Offset(signed(next));
-    list.add_partition_offset(&partition.topic, partition.number, offset)?;
+    add_to(&mut list, partition, signed(next))?;
     Ok(list)
+}
+
+/// Adds a partition to a list, to be read from offset `next`.
+pub(super) fn add_to(
+    list: &mut TopicPartitionList,
+    partition: &PartitionState,
+    next: i64,
+) -> Result<(), KafkaError> {
+    list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(next))
 }
 
 /// Unassigns a partition, so that nothing of it is fetched any more.

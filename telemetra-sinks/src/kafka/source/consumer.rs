@@ -28,6 +28,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 pub(super) struct SharedConsumer {
     pub(super) client: Arc<Client>,
     pub(super) partitions: Partitions,
+    /// The partitions that are open and not assigned yet.
+    pub(super) opened: Partitions,
     pub(super) settings: Settings,
     pub(super) counters: KafkaCounters,
     stop: Arc<AtomicBool>,
@@ -72,6 +74,7 @@ impl SharedConsumer {
         Ok(Arc::new(Self {
             client,
             partitions,
+            opened: Partitions::default(),
             settings: settings.clone(),
             counters: counters.clone(),
             stop,
@@ -122,9 +125,11 @@ impl SharedConsumer {
         partitions.iter().any(|partition| partition.id == *id)
     }
 
-    /// Adds a partition to those that the consumer thread looks after.
+    /// Adds a partition to those that the consumer thread looks after, and to those that are assigned when one of them
+    /// is polled.
     pub(super) fn add(&self, partition: &Arc<PartitionState>) {
         lock(&self.partitions).push(Arc::clone(partition));
+        lock(&self.opened).push(Arc::clone(partition));
     }
 }
 

@@ -8,11 +8,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId};
 
-use super::assign::assignment;
+use super::assign::add_to;
 use super::buffered::{Buffered, Position, beyond, fetch_buffered, lost};
 use super::consumer::SharedConsumer;
 use super::partition::Reader;
-use super::partition_state::PartitionState;
+use super::partition_state::{PartitionState, lock};
 use super::{OnLost, Start};
 use crate::kafka::error::failed;
 
@@ -61,11 +61,26 @@ impl SharedConsumer {
         let queue = shared.client.split_partition_queue(topic, number).ok_or_else(|| {
             ExternalError::permanent(format!("cannot open the partition `{id}`: it cannot have a queue"))
         })?;
-        let assigned = assignment(&partition, next).and_then(|list| shared.client.incremental_assign(&list));
-        assigned.map_err(failed)?;
         shared.add(&partition);
         let end = shared.settings.until_end.then_some(log.high);
         Ok(Box::new(Reader::new(Arc::clone(shared), partition, queue, next, end)))
+    }
+
+    /// Assigns all partitions that are open and not assigned yet, so that they are fetched. A broker answers the
+    /// requests of a connection in turn: if each partition were fetched as soon as it is open, the look-ups for the
+    /// next one would wait for a fetch that has no records.
+    pub(super) fn assign_opened(&self) -> Result<(), KafkaError> {
+        let mut opened = lock(&self.opened);
+        let mut list = TopicPartitionList::new();
+        opened.retain(|partition| !partition.closed.load(Ordering::Acquire));
+        for partition in opened.iter() {
+            add_to(&mut list, partition, partition.next.load(Ordering::Relaxed))?;
+        }
+        if list.count() > 0 {
+            self.client.incremental_assign(&list)?;
+        }
+        opened.clear();
+        Ok(())
     }
 
     /// Looks up the range of offsets that a partition's log contains.

@@ -47,6 +47,8 @@ pub(super) struct Reader {
 
 /// The state of a partition's reader.
 enum State {
+    /// Nothing is fetched yet.
+    Opened,
     Reading,
     /// The consumer thread resolves an error.
     Asking,
@@ -62,7 +64,7 @@ impl Reader {
         next: u64,
         end: Option<u64>,
     ) -> Self {
-        let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Reading };
+        let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Opened };
         let fetching = Some(Instant::now());
         Self { queue, partition, shared, next, seen_to: next, end, pause: PAUSE, fetching, polls: 0, state }
     }
@@ -144,10 +146,8 @@ impl Reader {
                 Some(State::Asking)
             }
             _ => {
-                let what =
-                    format!("cannot read the partition `{}` at offset {}", self.partition.id, self.next);
                 let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
-                let error = failed(what, error);
+                let error = self.failed(error);
                 if fatal || error.retry() == telemetra_core::Retry::Permanent {
                     return Some(State::Failed(error));
                 }
@@ -167,6 +167,11 @@ impl Reader {
             }
             Err(error) => Some(error),
         }
+    }
+
+    fn failed(&self, error: KafkaError) -> ExternalError {
+        let what = format!("cannot read the partition `{}` at offset {}", self.partition.id, self.next);
+        failed(what, error)
     }
 
     /// Builds the error of a partition whose broker cannot be reached.
@@ -206,6 +211,10 @@ impl Partition for Reader {
         {
             return Err(error);
         }
+        if matches!(self.state, State::Opened) {
+            self.shared.assign_opened().map_err(|error| self.failed(error))?;
+            (self.state, self.fetching) = (State::Reading, Some(Instant::now()));
+        }
         let before = batch.records().len();
         let mut polled = match &self.state {
             State::Reading if self.partition.paused.load(Ordering::Acquire) => {
@@ -218,7 +227,7 @@ impl Partition for Reader {
                 self.fetching = Some(Instant::now());
                 Polled::Pending(WAIT)
             }
-            State::Failed(_) => Polled::Ready,
+            State::Opened | State::Failed(_) => Polled::Ready,
             State::Done => Polled::Done,
         };
         self.partition.next.store(signed(self.seen_to), Ordering::Relaxed);
@@ -237,7 +246,7 @@ impl Partition for Reader {
             State::Reading if nothing && self.partition.unreachable.load(Ordering::Relaxed) => {
                 return Err(self.unreachable());
             }
-            State::Reading | State::Asking | State::Failed(_) => {}
+            State::Opened | State::Reading | State::Asking | State::Failed(_) => {}
         }
         Ok(polled)
     }
