@@ -36,6 +36,8 @@ pub(super) struct Script(Arc<Mutex<State>>);
 #[derive(Default)]
 pub(super) struct State {
     calls: Vec<Call>,
+    /// The number of calls of `apply` that have begun: each has its batches then, and waits for its permit.
+    pub(super) begun: u32,
     /// The errors of the next calls of `apply`.
     pub(super) failures: VecDeque<ExternalError>,
     pub(super) panics: bool,
@@ -111,6 +113,7 @@ impl Sink for ScriptedSink {
     }
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+        self.script.lock().begun += 1;
         if let Some(gate) = &self.gate {
             gate.recv().map_err(|_| ExternalError::permanent("the test is over"))?;
         }

@@ -18,7 +18,7 @@ fn batches_that_wait_are_written_together_up_to_sixteen() {
     let queued =
         |count| move |run: &Running| run.gauge.queued.load(std::sync::atomic::Ordering::Relaxed) == count;
     run.send(batch(10));
-    wait_until("the first is taken", || queued(0)(&run));
+    wait_until("the first is applied", || script.lock().begun == 1);
     (11..31).for_each(|time| run.send(batch(time)));
     assert!(queued(20)(&run));
     assert_eq!(run.queue.durable(), EventTime(5));
@@ -39,8 +39,8 @@ fn a_full_queue_gives_the_job_back() {
     let run = Running::start(script.gated(gate), None);
     let queued = || run.gauge.queued.load(std::sync::atomic::Ordering::Relaxed);
     run.send(batch(1));
-    wait_until("the first is taken", || queued() == 0);
-    // The thread has this one and waits for a permit, so nothing more is taken.
+    // The thread has this one alone and waits for a permit, so nothing more is taken.
+    wait_until("the first is applied", || script.lock().begun == 1);
     let refused = (2..1_000).find_map(|time| run.queue.try_send(batch(time)).err());
     let Some(TrySendError::Full(Job::Batch(refused))) = refused else { panic!("{refused:?}") };
     assert_eq!(refused.batch.time.0, 2 + queued() as u64);
