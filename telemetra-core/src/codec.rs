@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 4] = b"TLMC";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
+/// The oldest format that is read. Format 4 differs in what pipelines write in it: their state is compressed.
+const OLDEST: u16 = 3;
 /// The header's length: magic, version, two zero bytes, checksum, length of the body.
 const HEADER: usize = 4 + 2 + 2 + 4 + 8;
 
@@ -15,7 +17,7 @@ pub enum CodecError {
     Magic,
     /// The blob has a format that this version of the library does not read.
     #[error(
-        "the checkpoint has format {found}, this version reads format {VERSION}; \
+        "the checkpoint has format {found}, this version reads formats {OLDEST} to {VERSION}; \
          restart with the version that wrote it, drain, and start afresh"
     )]
     Version {
@@ -36,6 +38,9 @@ pub enum CodecError {
     /// The content is of another type, or the value cannot be encoded.
     #[error("the checkpoint's content does not fit this pipeline: {0}")]
     Content(#[from] bincode::Error),
+    /// A compressed part of the content is not what it should be.
+    #[error("the checkpoint's content cannot be decompressed: {0}")]
+    Compression(String),
     /// A value was decoded, and bytes are left after it: it is of another type.
     #[error("{bytes} bytes are left over: the state was written as another type")]
     Rest {
@@ -84,7 +89,7 @@ pub fn decode<'blob, T: Deserialize<'blob>>(blob: &'blob [u8]) -> Result<T, Code
         return Err(CodecError::Length { expected: HEADER as u64, found });
     };
     let version = u16::from_le_bytes([header[4], header[5]]);
-    if version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version) {
         return Err(CodecError::Version { found: version });
     }
     let checksum = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);

@@ -11,6 +11,9 @@ pub(crate) mod floor_log;
 pub(crate) mod floors;
 #[cfg(test)]
 mod floors_tests;
+pub(crate) mod parts;
+#[cfg(test)]
+mod parts_tests;
 pub(crate) mod restored;
 #[cfg(test)]
 mod restored_tests;

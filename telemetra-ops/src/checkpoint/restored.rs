@@ -1,12 +1,11 @@
 //! A checkpoint read back: what a restart finds in the store.
 
-use std::ops::Range;
-
 use serde::de::DeserializeOwned;
 use telemetra_core::EventTime;
 use telemetra_core::checkpoint::{self, CheckpointStore, CodecError};
 
 use crate::checkpoint::definition::{Definition, Takeover};
+use crate::checkpoint::parts::StoredParts;
 use crate::checkpoint::savepoint::{complete_of, prefix_of, savepoint_manifest};
 use crate::checkpoint::state::{LeftParts, Manifest, blob_name, definition_name, left_name, manifest_name};
 use crate::support::failure::{Failure, RestoreError};
@@ -96,8 +95,11 @@ impl FoundCheckpoint {
         let mut chain = Vec::new();
         for &link in &manifest.chain {
             let name = |worker| format!("{prefix}{}", blob_name(link, worker));
-            let parts =
-                (0..manifest.peers).map(|worker| StoredParts::read(store, name(worker), boundary, deadline));
+            let parts = (0..manifest.peers).map(|worker| {
+                let name = name(worker);
+                let blob = read_blob(store, &name, boundary, deadline)?;
+                StoredParts::of_blob(blob).map_err(|source| RestoreError::Damaged { name, source })
+            });
             chain.push(parts.collect::<Result<Vec<_>, _>>()?);
         }
         let names = deadline.wait("listing the checkpoints", || store.list())?;
@@ -195,50 +197,6 @@ impl RestoredCheckpoint {
     }
 }
 
-/// The parts of one worker in one checkpoint, as they were stored: tens of megabytes, which nobody copies.
-#[derive(Debug)]
-struct StoredParts {
-    blob: Vec<u8>,
-    /// The place of each operator's part in the blob.
-    parts: Vec<(String, Range<usize>)>,
-}
-
-/// The [`WorkerParts`](crate::checkpoint::state::WorkerParts) as they are in a blob.
-#[derive(serde::Deserialize)]
-struct BorrowedParts<'blob> {
-    #[serde(borrow)]
-    parts: Vec<(&'blob str, &'blob [u8])>,
-}
-
-impl StoredParts {
-    fn read(
-        store: &mut dyn CheckpointStore,
-        name: String,
-        boundary: EventTime,
-        deadline: &RetryDeadline,
-    ) -> Result<Self, RestoreError> {
-        let blob = read_blob(store, &name, boundary, deadline)?;
-        let begin = blob.as_ptr().addr();
-        let place = |part: &[u8]| {
-            let start = part.as_ptr().addr() - begin;
-            start..start + part.len()
-        };
-        let parts = match checkpoint::decode(&blob) {
-            Ok(BorrowedParts { parts }) => {
-                parts.into_iter().map(|(operator, part)| (operator.to_owned(), place(part))).collect()
-            }
-            Err(source) => return Err(RestoreError::Damaged { name, source }),
-        };
-        Ok(Self { blob, parts })
-    }
-
-    /// The parts of an operator.
-    fn of<'a>(&'a self, operator: &str) -> impl Iterator<Item = &'a [u8]> {
-        let parts = self.parts.iter().filter(move |(name, _)| name == operator);
-        parts.map(|(_, place)| &self.blob[place.clone()])
-    }
-}
-
 /// Reads what the processes of a run left that came to its end after a checkpoint; nothing, if not all of them did.
 fn read_left(
     store: &mut dyn CheckpointStore,
@@ -261,7 +219,7 @@ fn decode_parts<'a, T>(
     operator: &str,
     decode: impl Fn(&[u8]) -> Result<T, CodecError>,
 ) -> Result<Vec<T>, CodecError> {
-    workers.flat_map(|worker| worker.of(operator)).map(decode).collect()
+    workers.flat_map(|worker| worker.of(operator)).map(|part| decode(&part?)).collect()
 }
 
 fn plain<T: DeserializeOwned>(part: &[u8]) -> Result<T, CodecError> {

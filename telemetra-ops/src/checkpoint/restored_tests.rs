@@ -10,10 +10,9 @@ use telemetra_core::checkpoint::{CheckpointStore, Migration, encode};
 
 use crate::Savepoints;
 use crate::checkpoint::definition::{Definition, Takeover};
+use crate::checkpoint::parts::WorkerParts;
 use crate::checkpoint::restored::{FoundCheckpoint, RestoredCheckpoint, difference};
-use crate::checkpoint::state::{
-    LeftParts, Manifest, WorkerParts, blob_name, definition_name, left_name, manifest_name,
-};
+use crate::checkpoint::state::{LeftParts, Manifest, blob_name, definition_name, left_name, manifest_name};
 use crate::support::failure::{Failure, RestoreError};
 use crate::support::retry::RetryDeadline;
 use crate::testkit::world::MemoryStore;

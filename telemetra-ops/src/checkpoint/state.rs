@@ -31,7 +31,7 @@ use crate::spill::Spill;
 use crate::support::failure::Failure;
 
 /// The number of checkpoints that may build on one that is whole, before the next whole one.
-pub(crate) const CHAIN: usize = 16;
+pub(crate) const CHAIN: usize = 8;
 
 /// The checkpoints of a dataflow, as its operators with state need them: when to take a snapshot, where to
 /// send it, and which state to start with. An operator is built with a context and a name, under which its
@@ -300,13 +300,6 @@ impl SnapshotWriter {
     pub(crate) fn flush(&self, boundary: EventTime) {
         let _ = self.parts.send(Message::Flush { boundary, worker: self.worker });
     }
-}
-
-/// The parts of one worker in one checkpoint, by operator.
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-pub(crate) struct WorkerParts {
-    #[serde(with = "as_bytes")]
-    pub(crate) parts: Vec<(String, Vec<u8>)>,
 }
 
 /// Writes and reads each part as one piece: serde would go through a list of bytes one by one.

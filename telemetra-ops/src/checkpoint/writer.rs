@@ -16,10 +16,10 @@ use timely::scheduling::SyncActivator;
 use crate::checkpoint::definition::Definition;
 use crate::checkpoint::floor_log::FloorLog;
 use crate::checkpoint::floors::{floors_name, floors_of};
+use crate::checkpoint::parts::WorkerParts;
 use crate::checkpoint::savepoint::{self, complete_of};
 use crate::checkpoint::state::{
-    CHAIN, LeftParts, Manifest, Message, SavepointReply, WorkerParts, blob_name, definition_name, left_name,
-    manifest_name,
+    CHAIN, LeftParts, Manifest, Message, SavepointReply, blob_name, definition_name, left_name, manifest_name,
 };
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::metrics::{self as metric, Value};

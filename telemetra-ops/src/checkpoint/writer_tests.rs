@@ -15,9 +15,9 @@ use telemetra_core::{EventTime, PartitionId};
 use crate::checkpoint::definition::Definition;
 use crate::checkpoint::floor_log::FloorLog;
 use crate::checkpoint::floors::{FloorBlob, Raise, floors_name};
+use crate::checkpoint::parts::StoredParts;
 use crate::checkpoint::state::{
-    CHAIN, LeftParts, Manifest, Message, SnapshotWriter, WorkerParts, blob_name, definition_name, left_name,
-    manifest_name,
+    CHAIN, LeftParts, Manifest, Message, SnapshotWriter, blob_name, definition_name, left_name, manifest_name,
 };
 use crate::checkpoint::writer::{Stored, Writer};
 use crate::support::failure::Failure;
@@ -91,6 +91,12 @@ fn get<T: serde::de::DeserializeOwned>(store: &MemoryStore, name: &str) -> T {
     decode(&store.clone().get(name).unwrap().unwrap()).unwrap()
 }
 
+/// The parts of the first worker.
+fn worker_parts(store: &MemoryStore, boundary: u64) -> Vec<(String, Vec<u8>)> {
+    let blob = store.clone().get(&blob_name(EventTime(boundary), 0)).unwrap().unwrap();
+    StoredParts::of_blob(blob).unwrap().all()
+}
+
 fn source(boundary: u64, process: usize) -> String {
     format!("{boundary:020}/source-{process:04}")
 }
@@ -114,9 +120,8 @@ fn parts_are_encoded_by_the_thread_that_writes_and_not_by_workers() {
     assert_eq!(run.end().0, None);
     let by = by.lock().unwrap();
     assert!(by.len() >= 2 && by.iter().all(|thread| *thread == writer), "{by:?}, not {writer:?}");
-    let parts: WorkerParts = get(&store, &blob_name(EventTime(10), 0));
-    let encoded =
-        |operator: &str| parts.parts.iter().find(|(name, _)| name == operator).map(|(_, part)| &part[..]);
+    let parts = worker_parts(&store, 10);
+    let encoded = |operator: &str| parts.iter().find(|(name, _)| name == operator).map(|(_, part)| &part[..]);
     assert_eq!([encoded("a"), encoded("b")], [Some(&7_u64.to_le_bytes()[..]); 2]);
 }
 
@@ -133,10 +138,10 @@ fn a_checkpoint_is_complete_with_its_parts_and_reported_to_all() {
     let manifest: Manifest = get(&store, &manifest_name(EventTime(10)));
     assert_eq!((manifest.boundary, manifest.peers, &*manifest.fingerprint), (EventTime(10), 1, "settings"));
     assert_eq!(manifest.chain, [EventTime(10)]);
-    let parts: WorkerParts = get(&store, &blob_name(EventTime(10), 0));
+    let parts = worker_parts(&store, 10);
     let bytes = bincode::serialize(&vec![7_u8]).unwrap();
     let partitions = bincode::serialize(&10_u64).unwrap();
-    assert_eq!(parts.parts, [("b".to_owned(), bytes), ("partitions".to_owned(), partitions)]);
+    assert_eq!(parts, [("b".to_owned(), bytes), ("partitions".to_owned(), partitions)]);
     assert_eq!(stored.boundary(), EventTime(10));
     assert_eq!(*committed.lock().unwrap(), [EventTime(10)]);
     assert_eq!((gauge.completed.load(Ordering::Relaxed), gauge.boundary.load(Ordering::Relaxed)), (1, 10));
@@ -223,7 +228,7 @@ fn a_part_that_does_not_change_any_more_is_in_all_checkpoints_from_then_on() {
     run.worker.snapshot(EventTime(20), "b", 3_u64);
     run.worker.flush(EventTime(20));
     assert_eq!(run.end().0, None);
-    let parts = |boundary| get::<WorkerParts>(&store, &blob_name(EventTime(boundary), 0)).parts;
+    let parts = |boundary| worker_parts(&store, boundary);
     assert_eq!(parts(10), []);
     let part = |name: &str, count: u64| (name.to_owned(), bincode::serialize(&count).unwrap());
     assert_eq!(parts(20), [part("b", 3), part("partitions", 1)], "a part of that checkpoint goes first");

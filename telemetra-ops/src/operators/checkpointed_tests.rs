@@ -11,10 +11,9 @@ use telemetra_core::checkpoint::{CheckpointStore, CodecError, encode, shape_of};
 use timely::dataflow::operators::generic::operator::empty;
 
 use crate::checkpoint::definition::{Definition, OperatorDefinition};
+use crate::checkpoint::parts::WorkerParts;
 use crate::checkpoint::restored::{FoundCheckpoint, RestoredCheckpoint};
-use crate::checkpoint::state::{
-    CheckpointContext, Manifest, WorkerParts, blob_name, definition_name, manifest_name,
-};
+use crate::checkpoint::state::{CheckpointContext, Manifest, blob_name, definition_name, manifest_name};
 use crate::operators::checkpointed::{Checkpointed, Tactic};
 use crate::support::failure::{Failure, PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;

@@ -20,9 +20,9 @@ impl<E: Events, L> Pipeline<E, L> {
     /// intervals make restarts faster and write more; one minute is a usual value.
     ///
     /// There is no alignment of barriers: reading pauses until all workers of the process have reached the
-    /// boundary, the state of each operator is encoded on its worker when the frontier passes it, and a
-    /// thread of its own stores it. The state of windows and of keyed processes is incremental: every
-    /// sixteenth checkpoint holds all of it, the others hold the keys that changed. A checkpoint is complete
+    /// boundary, the state of each operator is copied on its worker when the frontier passes it, and a
+    /// thread of its own encodes, compresses and stores it. The state of windows and of keyed processes is incremental: every
+    /// eighth checkpoint holds all of it, the others hold the keys that changed. A checkpoint is complete
     /// once every sink has made durable what comes before it; older ones that it does not build on are then
     /// removed.
     ///

@@ -10,8 +10,9 @@ use telemetra_core::engine::SequencerState;
 use telemetra_core::{EventTime, ExternalError, Fates, PartitionId, WindowSpec};
 
 use crate::checkpoint::definition::Definition;
+use crate::checkpoint::parts::WorkerParts;
 use crate::checkpoint::restored::{FoundCheckpoint, RestoredCheckpoint};
-use crate::checkpoint::state::{Manifest, WorkerParts, blob_name, definition_name, manifest_name};
+use crate::checkpoint::state::{Manifest, blob_name, definition_name, manifest_name};
 use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{Ingress, IngressConfig, lock};
 use crate::read::partition::PartitionCheckpoint;
