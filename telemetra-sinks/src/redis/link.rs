@@ -14,6 +14,8 @@ pub(super) struct Link {
     /// The number of commands to a single server whose answers are not read yet.
     unanswered: usize,
     answers: Vec<RedisResult<Value>>,
+    /// True if a cluster has rejected a command since the answers were last read.
+    rejected: bool,
 }
 
 /// The connection itself.
@@ -32,11 +34,12 @@ impl Link {
     }
 
     fn new(to: To) -> Self {
-        Self { to, waiting: Vec::new(), unanswered: 0, answers: Vec::new() }
+        Self { to, waiting: Vec::new(), unanswered: 0, answers: Vec::new(), rejected: false }
     }
 
     /// Sends commands without waiting for their answers, so that a single server works on them while the next ones
-    /// are built. A cluster's commands are sent when there are enough of them. Commands on one key run in order.
+    /// are built. A cluster's commands are sent when there are enough of them; after it has rejected one, the others are
+    /// dropped. Commands on one key run in order.
     ///
     /// After an error the connection is of no use, as answers may be under way.
     pub(super) fn send(&mut self, commands: impl IntoIterator<Item = Cmd>) -> RedisResult<()> {
@@ -51,6 +54,7 @@ impl Link {
                     connection.send_packed_command(&packed)?;
                 }
             }
+            To::Cluster(_) if self.rejected => {}
             To::Cluster(_) => self.waiting.extend(commands),
         }
         if self.unanswered.max(self.waiting.len()) >= AT_ONCE { self.receive() } else { Ok(()) }
@@ -60,6 +64,7 @@ impl Link {
     /// connection, which is of no use after it.
     pub(super) fn answers(&mut self) -> RedisResult<Vec<RedisResult<Value>>> {
         self.receive()?;
+        self.rejected = false;
         Ok(std::mem::take(&mut self.answers))
     }
 
@@ -69,32 +74,33 @@ impl Link {
             To::Single(connection) => {
                 while self.unanswered > 0 {
                     let answer = connection.recv_response()?;
-                    self.answers.push(answer.extract_error());
-                    self.unanswered -= 1;
+                    // A server that speaks RESP3 may say other things in between.
+                    if !matches!(answer, Value::Push { .. }) {
+                        self.answers.push(answer.extract_error());
+                        self.unanswered -= 1;
+                    }
                 }
             }
-            To::Cluster(connection) => {
-                let mut waiting = std::mem::take(&mut self.waiting).into_iter();
-                while waiting.len() > 0 {
-                    let mut pipe = cluster_pipe();
-                    for command in waiting.by_ref().take(AT_ONCE) {
-                        pipe.add_command(command);
-                    }
-                    let before = self.answers.len();
-                    match pipe.query::<Vec<Value>>(connection) {
-                        Ok(part) => self.answers.extend(part.into_iter().map(Ok)),
-                        Err(error) => {
-                            let refused = error.clone().into_server_errors().ok_or(error)?;
-                            // The other answers are lost, but one rejected command is enough to stop.
-                            for (at, error) in refused.iter() {
-                                self.answers.resize_with(before + at, || Ok(Value::Nil));
-                                self.answers.push(Err(error.clone().into()));
-                            }
-                            return Ok(());
+            To::Cluster(connection) if !self.waiting.is_empty() => {
+                let mut pipe = cluster_pipe();
+                for command in self.waiting.drain(..) {
+                    pipe.add_command(command);
+                }
+                let before = self.answers.len();
+                match pipe.query::<Vec<Value>>(connection) {
+                    Ok(part) => self.answers.extend(part.into_iter().map(Ok)),
+                    Err(error) => {
+                        let refused = error.clone().into_server_errors().ok_or(error)?;
+                        // The other answers are lost, but one rejected command is enough to stop.
+                        self.rejected = true;
+                        for (at, error) in refused.iter() {
+                            self.answers.resize_with(before + at, || Ok(Value::Nil));
+                            self.answers.push(Err(error.clone().into()));
                         }
                     }
                 }
             }
+            To::Cluster(_) => {}
         }
         Ok(())
     }

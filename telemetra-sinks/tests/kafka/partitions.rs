@@ -109,6 +109,31 @@ fn a_partition_that_is_not_polled_is_paused_and_goes_on_where_it_was() {
 }
 
 /// Polls until it says that it has nothing: well before it would be taken to be silent without its end having been seen.
+/// A pause outlasts the assignment in librdkafka.
+#[test]
+fn a_partition_that_is_paused_before_its_first_poll_and_closed_is_read_by_whoever_opens_it_next() {
+    let kafka = EmbeddedKafka::start(1).unwrap();
+    kafka.create_topic("t", 2).unwrap();
+    for partition in 0..2 {
+        write_numbers(kafka.bootstrap_servers(), "t", partition, 0..100);
+    }
+    let mut source = source(&kafka, "t");
+    let counters = source.counters();
+    let never_polled = open(&mut source, "t/0", None);
+    let mut other = open(&mut source, "t/1", None);
+    assert!(read(&mut *other, 100).numbers().into_iter().eq(0..100));
+    let mut batch = RecordBatch::default();
+    let started = Instant::now();
+    while counters.pauses() == 0 {
+        assert!(started.elapsed() < LONG, "it is not paused");
+        other.poll(&mut batch).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(never_polled);
+    let mut again = open(&mut source, "t/0", None);
+    assert!(read(&mut *again, 100).numbers().into_iter().eq(0..100));
+}
+
 fn is_silent_soon(partition: &mut dyn Partition) {
     let (started, mut batch) = (Instant::now(), RecordBatch::default());
     while !matches!(partition.poll(&mut batch), Ok(Polled::Idle(_))) {

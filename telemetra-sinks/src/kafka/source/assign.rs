@@ -27,7 +27,10 @@ pub(super) fn add_to(
 pub(super) fn give_up(client: &Client, partition: &PartitionState) {
     let mut list = TopicPartitionList::new();
     list.add_partition(&partition.topic, partition.number);
-    if let Err(error) = client.incremental_unassign(&list) {
-        tracing::debug!(partition = %partition.id, %error, "could not let go of a partition of Kafka");
+    // A pause outlasts the assignment, and would hold for whoever opens the partition next.
+    for result in [client.incremental_unassign(&list), client.resume(&list)] {
+        if let Err(error) = result {
+            tracing::debug!(partition = %partition.id, %error, "could not let go of a partition of Kafka");
+        }
     }
 }

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId};
 
-use super::assign::add_to;
+use super::assign::{add_to, give_up};
 use super::buffered::{Buffered, Position, beyond, fetch_buffered, lost};
 use super::consumer::SharedConsumer;
 use super::partition::Reader;
@@ -79,7 +79,10 @@ impl SharedConsumer {
         if list.count() > 0 {
             self.client.incremental_assign(&list)?;
         }
-        opened.clear();
+        // A reader may have been dropped meanwhile, before there was anything to unassign.
+        for partition in opened.drain(..).filter(|partition| partition.closed.load(Ordering::Acquire)) {
+            give_up(&self.client, &partition);
+        }
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! The reader of one Kafka partition: it takes messages from the partition's queue and puts them into
-//! batches, without ever blocking.
+//! batches, without waiting for any broker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
