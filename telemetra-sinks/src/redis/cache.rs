@@ -66,17 +66,16 @@ impl Cache {
             None => subject.into(),
         };
         let known = self.subjects.entry(Arc::clone(&id)).or_default();
-        let touched = known.change(table, place, change, since);
+        let touched = known.change(table, place, change, time, since);
         let due = known.next(self.as_of.unwrap_or_default(), self.horizon, self.silent_after);
         self.plan(&id, due);
         touched
     }
 
     /// Advances to `time`, up to which all changes are applied. Returns the subjects whose keys must be
-    /// written because of the passage of time alone, each with the time at which it changed.
-    pub(super) fn advance(&mut self, time: EventTime) -> Vec<(Arc<str>, EventTime, Dirty)> {
+    /// written because of the passage of time alone.
+    pub(super) fn advance(&mut self, time: EventTime) -> Vec<(Arc<str>, Dirty)> {
         let before = self.as_of.replace(time).unwrap_or_default();
-        let since = time.minus(self.horizon);
         let mut changed = Vec::new();
         while let Some(entry) = self.agenda.first_entry().filter(|entry| *entry.key() <= time) {
             let (at, subjects) = entry.remove_entry();
@@ -87,9 +86,15 @@ impl Cache {
                 };
                 known.due = None;
                 let mut due = known.next(before, self.horizon, self.silent_after);
-                if let Some(due_at) = due.filter(|due| *due <= time) {
-                    changed.push((Arc::clone(&subject), due_at, known.forget(since)));
-                    due = known.next(time, self.horizon, self.silent_after);
+                let mut dirty = Dirty::default();
+                // One after the other, as if there had been a batch at each of these times.
+                while let Some(at) = due.filter(|due| *due <= time) {
+                    dirty.and(known.forget(at, self.horizon, self.silent_after));
+                    // Where times saturate, the next one is not later.
+                    due = known.next(at, self.horizon, self.silent_after).filter(|next| *next > at);
+                }
+                if !dirty.is_empty() {
+                    changed.push((Arc::clone(&subject), dirty));
                 }
                 self.plan(&subject, due);
             }

@@ -59,7 +59,7 @@ use write::{Scripts, Writer};
 /// Columns are formatted as in JSON: times as RFC 3339, bytes in hexadecimal; a column without a value has no
 /// field. The column of the publication time ([`Table::published_at`]) is left out.
 ///
-/// The field `time` of a hash is the event time of the subject's last change, or the time at which it became
+/// The field `time` of a hash is the event time of the row's last change, or the time at which the subject became
 /// [silent](Self::silent_after). If the table has a column of that name, the field holds the column's value.
 ///
 /// Keys expire after the [`ttl`](Self::ttl) by the server's clock, so they disappear after the pipeline has

@@ -118,16 +118,13 @@ impl State {
                 None => self.pending.entry(subject.as_ref().into()).or_default(),
             };
             pending.dirty.and(dirty);
-            pending.time = batch.time;
             if publish {
                 let message = message(kind, change, &subject, batch.time, form);
                 pending.messages.push(message.map_err(|_| unwritable(&*change.row))?);
             }
         }
-        for (subject, due, dirty) in self.cache.advance(batch.time) {
-            let pending = self.pending.entry(subject).or_default();
-            pending.dirty.and(dirty);
-            pending.time = pending.time.max(due);
+        for (subject, dirty) in self.cache.advance(batch.time) {
+            self.pending.entry(subject).or_default().dirty.and(dirty);
         }
         Ok(())
     }

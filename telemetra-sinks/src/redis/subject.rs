@@ -8,12 +8,13 @@ use telemetra_core::{Action, Change, EventTime, SignedTime};
 use super::form::Place;
 use super::message::Kind;
 
-/// The keys of a subject that must be written: those of kept tables, and those of single rows.
+/// The keys of a subject that must be written: those of kept tables, and those of single rows. Each has the event time
+/// of its last change, [`EventTime::MIN`] if it did not change and is written all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dirty {
     /// The indexes of tables, ascending, each once.
-    pub(super) tables: Vec<usize>,
-    pub(super) rows: BTreeSet<(usize, Arc<str>)>,
+    pub(super) tables: Vec<(usize, EventTime)>,
+    pub(super) rows: BTreeMap<(usize, Arc<str>), EventTime>,
 }
 
 impl Dirty {
@@ -21,19 +22,25 @@ impl Dirty {
         self.tables.is_empty() && self.rows.is_empty()
     }
 
-    fn touch(&mut self, table: usize) {
-        if let Err(at) = self.tables.binary_search(&table) {
-            self.tables.insert(at, table);
+    fn touch(&mut self, table: usize, time: EventTime) {
+        match self.tables.binary_search_by_key(&table, |(table, _)| *table) {
+            Ok(at) => self.tables[at].1 = time.max(self.tables[at].1),
+            Err(at) => self.tables.insert(at, (table, time)),
         }
+    }
+
+    fn touch_row(&mut self, row: (usize, Arc<str>), time: EventTime) {
+        let known = self.rows.entry(row).or_insert(time);
+        *known = time.max(*known);
     }
 
     pub(super) fn and(&mut self, other: Self) {
         if self.tables.is_empty() {
             self.tables = other.tables;
         } else {
-            other.tables.into_iter().for_each(|table| self.touch(table));
+            other.tables.into_iter().for_each(|(table, time)| self.touch(table, time));
         }
-        self.rows.extend(other.rows);
+        other.rows.into_iter().for_each(|(row, time)| self.touch_row(row, time));
     }
 }
 
@@ -84,6 +91,7 @@ impl Subject {
         table: usize,
         place: Place,
         change: &Change,
+        time: EventTime,
         since: EventTime,
     ) -> Option<(Dirty, Kind)> {
         let at = match self.tables.iter().position(|(known, _)| *known == table) {
@@ -101,7 +109,7 @@ impl Subject {
                 let kept = (upsert && window.end >= since).then(|| (window.end, change.clone()));
                 put(windows, window.start, kept)?;
                 if newest.is_none_or(|newest| window.start >= newest) {
-                    dirty.touch(table);
+                    dirty.touch(table, time);
                 }
                 forget_windows(windows, since, 1);
                 Kind::of_window(change)
@@ -110,22 +118,22 @@ impl Subject {
                 let over = ended_at.is_some_and(|end| end < since);
                 let kept = (upsert && !over).then(|| (ended_at, change.clone()));
                 let before = put(moments, (started_at, moment_type), kept)?;
-                dirty.touch(table);
+                dirty.touch(table, time);
                 match upsert {
                     true => Kind::of_moment(ended_at.is_none(), before.map(|(end, _)| end.is_none())),
                     false => Kind::Withdrawn,
                 }
             }
-            (Held::Rows { rows, ends }, Place::Row { key, time }) => {
-                let over = time.is_some_and(|time| time < since);
-                let kept = (upsert && !over).then(|| (time, change.clone()));
-                let now = kept.as_ref().and(time);
+            (Held::Rows { rows, ends }, Place::Row { key, time: end }) => {
+                let over = end.is_some_and(|end| end < since);
+                let kept = (upsert && !over).then(|| (end, change.clone()));
+                let now = kept.as_ref().and(end);
                 let before = put(rows, Arc::clone(&key), kept)?;
-                if let Some((Some(time), _)) = before {
-                    ends.remove(&(time, Arc::clone(&key)));
+                if let Some((Some(end), _)) = before {
+                    ends.remove(&(end, Arc::clone(&key)));
                 }
-                ends.extend(now.map(|time| (time, Arc::clone(&key))));
-                dirty.rows.insert((table, key));
+                ends.extend(now.map(|end| (end, Arc::clone(&key))));
+                dirty.touch_row((table, key), time);
                 Kind::of_row(change)
             }
             // All rows of a table have one shape.
@@ -134,25 +142,32 @@ impl Subject {
         Some((dirty, kind))
     }
 
-    /// Forgets rows that ended before `since`. Returns the keys that may have changed: those of all windows
-    /// and moments, as the subject may also have become silent.
-    pub(super) fn forget(&mut self, since: EventTime) -> Dirty {
-        let mut dirty = Dirty::default();
+    /// Forgets rows that leave the horizon at `time`. Returns the keys that change then, those of windows of which
+    /// the subject becomes silent included.
+    pub(super) fn forget(&mut self, time: EventTime, horizon: u64, silent_after: u64) -> Dirty {
+        let (mut dirty, since) = (Dirty::default(), time.minus(horizon));
         for (table, held) in &mut self.tables {
             match held {
                 Held::Windows(windows) => {
-                    dirty.touch(*table);
+                    let newest = windows.last_key_value().map(|(_, (end, _))| *end);
                     forget_windows(windows, since, 0);
+                    let is_silent = newest.is_some_and(|newest| newest.plus(silent_after).plus(1) == time);
+                    if is_silent || windows.is_empty() {
+                        dirty.touch(*table, time);
+                    }
                 }
                 Held::Moments(moments) => {
-                    dirty.touch(*table);
+                    let before = moments.len();
                     moments.retain(|_, (end, _)| end.is_none_or(|end| end >= since));
+                    if moments.len() < before {
+                        dirty.touch(*table, time);
+                    }
                 }
                 Held::Rows { rows, ends } => {
                     while ends.first().is_some_and(|(end, _)| *end < since) {
                         let Some((_, key)) = ends.pop_first() else { break };
                         rows.remove(&key);
-                        dirty.rows.insert((*table, key));
+                        dirty.touch_row((*table, key), time);
                     }
                 }
             }
@@ -171,7 +186,7 @@ impl Subject {
                 silent.into_iter().chain([gone(newest)]).min()
             }
             // An open moment is closed later, by a change of its subject.
-            Held::Moments(moments) => moments.values().map(|(end, _)| gone(end.unwrap_or(time))).min(),
+            Held::Moments(moments) => moments.values().filter_map(|(end, _)| end.map(gone)).min(),
             Held::Rows { ends, .. } => ends.first().map(|(end, _)| gone(*end)),
         };
         self.tables.iter().filter_map(|(_, held)| next(held)).min()

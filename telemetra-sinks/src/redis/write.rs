@@ -52,8 +52,6 @@ pub(super) struct Writer {
 /// The changes of a subject since its keys were last written.
 #[derive(Default)]
 pub(super) struct Pending {
-    /// The event time of the last of them. How batches were grouped into writes does not show in it.
-    pub(super) time: EventTime,
     pub(super) dirty: Dirty,
     pub(super) messages: Vec<String>,
 }
@@ -76,6 +74,8 @@ pub(super) struct Ranks {
 struct Target {
     key: Arc<str>,
     table: usize,
+    /// The event time of its last change. How batches were grouped into writes does not show in it.
+    time: EventTime,
 }
 
 /// Starts an `EVALSHA` command with the keys and the arguments that every script has, and room for `bytes` of
@@ -109,18 +109,27 @@ impl Writer {
     /// Returns all keys of the subject's windows and moments, and of its known rows.
     pub(super) fn all(&self, subject: &Subject) -> Dirty {
         let of_subjects = |table: &usize| self.forms[*table].kept != Kept::Rows;
-        let tables = (0..self.forms.len()).filter(of_subjects).collect();
-        Dirty { tables, rows: subject.row_keys().collect() }
+        let tables = (0..self.forms.len()).filter(of_subjects).map(|table| (table, EventTime::MIN));
+        Dirty {
+            tables: tables.collect(),
+            rows: subject.row_keys().map(|row| (row, EventTime::MIN)).collect(),
+        }
     }
 
     /// Returns the keys that one script of a subject writes. The keys of tables are in the first script.
     fn targets(&self, subject: &str, dirty: &Dirty, part: usize) -> Vec<Target> {
-        let of_subject = dirty.tables.iter().filter(|_| part == 0).map(|table| {
+        let of_subject = dirty.tables.iter().filter(|_| part == 0).map(|(table, time)| {
             let key = self.keys.fill(&self.forms[*table].pattern, subject, None);
-            Target { key: key.into(), table: *table }
+            Target { key: key.into(), table: *table, time: *time }
         });
         let rows = dirty.rows.iter().skip(part * ROWS_AT_ONCE).take(ROWS_AT_ONCE);
-        of_subject.chain(rows.map(|(table, key)| Target { key: Arc::clone(key), table: *table })).collect()
+        of_subject
+            .chain(rows.map(|((table, key), time)| Target {
+                key: Arc::clone(key),
+                table: *table,
+                time: *time,
+            }))
+            .collect()
     }
 
     /// Returns the keys that one script of a subject writes, each with its type.
@@ -149,8 +158,6 @@ impl Writer {
         commands: &mut Vec<Cmd>,
     ) -> Result<(), Unwritable> {
         let subject = cache.get(id);
-        // All keys that are written anew without a change of their own are as of now.
-        let time = if pending.time > EventTime::MIN { pending.time } else { stamp.time };
         let (as_of, parts) = (self.keys.as_of(id), Self::parts(&pending.dirty));
         let as_of_ttl = if subject.is_some_and(Subject::is_lasting) { 0 } else { self.as_of_ttl_ms };
         for part in 0..parts {
@@ -161,7 +168,9 @@ impl Writer {
             let bytes = 1024 * targets.len() + messages.iter().map(String::len).sum::<usize>();
             let mut command = call(&self.scripts.subject, keys.into_iter(), stamp, bytes);
             command.arg(as_of_ttl);
-            for Target { key, table } in &targets {
+            for Target { key, table, time } in &targets {
+                // A key that is written anew without a change of its own is as of now.
+                let time = if *time > EventTime::MIN { *time } else { stamp.time };
                 match self.forms[*table].kept {
                     Kept::Latest => self.latest(cache, id, *table, time, ranks, &mut command)?,
                     Kept::Moments => self.moments(subject, *table, &mut command)?,

@@ -1,5 +1,6 @@
 //! Random events in any order: the keys are those of the model.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
@@ -199,6 +200,68 @@ proptest! {
         // Of its own: a server that loses its scripts is no place for other tests.
         static SERVER: OnceLock<Server> = OnceLock::new();
         check(&history, &steps, &SERVER.get_or_init(Server::redis).url(), "random");
+    }
+}
+
+/// The hashes under a prefix, with their times.
+fn hashes(url: &str, prefix: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    use redis::Commands;
+    let mut connection = connect(url);
+    let names = held_names(&mut connection, prefix).into_iter();
+    let hashes = names.filter_map(|name| {
+        let kind: String = redis::cmd("TYPE").arg(&name).query(&mut connection).unwrap();
+        (kind == "hash").then(|| (name[prefix.len()..].to_owned(), connection.hgetall(&name).unwrap()))
+    });
+    hashes.collect()
+}
+
+/// Applies batches to a sink of its own, as many at once as `sizes` say, and returns the hashes.
+fn hashes_by(
+    url: &str,
+    prefix: &str,
+    batches: &[Batch],
+    sizes: &[usize],
+) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut sink = World::make(url, prefix);
+    open_modelled(&mut sink, None);
+    let (mut left, mut sizes) = (batches, sizes.iter().cycle());
+    while !left.is_empty() {
+        let (now, later) = left.split_at(left.len().min(*sizes.next().unwrap()));
+        try_apply(&mut sink, now);
+        left = later;
+    }
+    let hashes = hashes(url, prefix);
+    let mut connection = connect(url);
+    for name in held_names(&mut connection, prefix) {
+        let _: () = redis::cmd("DEL").arg(name).query(&mut connection).unwrap();
+    }
+    hashes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn the_grouping_of_batches_shows_in_no_key_nor_time(
+        history in history(),
+        sizes in prop::collection::vec(1_usize..9, 1..4),
+        pauses in prop::collection::vec(0_u64..400_000, 30),
+    ) {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        let url = SERVER.get_or_init(Server::redis).url();
+        let last = history.last().unwrap().time;
+        let mut with_empty = Vec::new();
+        let ends = history.iter().skip(1).map(|batch| batch.time).chain([last.plus(5_000_000)]);
+        for ((batch, next), pause) in history.iter().zip(ends).zip(&pauses) {
+            let between = batch.time.plus(pause % (next - batch.time).max(1));
+            with_empty.push(batch.clone());
+            with_empty.extend((between > batch.time).then(|| Batch { time: between, changes: Vec::new() }));
+        }
+        let end = Batch { time: last.plus(pauses[0]), changes: Vec::new() };
+        with_empty.retain(|batch| batch.time < end.time || !batch.changes.is_empty());
+        let without: Vec<Batch> = history.iter().chain(std::iter::once(&end).filter(|end| end.time > last)).cloned().collect();
+        with_empty.extend((end.time > last).then_some(end));
+        let expected = hashes_by(&url, "each", &with_empty, &[1]);
+        prop_assert_eq!(hashes_by(&url, "grouped", &without, &sizes), expected);
     }
 }
 
