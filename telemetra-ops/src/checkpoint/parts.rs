@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize, Serializer};
-use serde_bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_bytes::ByteBuf;
 use telemetra_core::checkpoint::{self, CodecError};
 
 /// The number of bytes that are compressed together. LZ4 looks back 64 KiB, so more gains nothing, and no length nears
@@ -23,42 +23,13 @@ pub(crate) struct WorkerParts {
 
 impl Serialize for WorkerParts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let parts: Vec<(&str, u64, Compressed)> = self
-            .parts
-            .iter()
-            .map(|(operator, part)| (operator.as_str(), part.len() as u64, Compressed::of(part)))
-            .collect();
+        let chunks = |part: &[u8]| -> Vec<ByteBuf> {
+            part.chunks(CHUNK).map(|chunk| ByteBuf::from(lz4_flex::block::compress(chunk))).collect()
+        };
+        let parts: Vec<_> =
+            self.parts.iter().map(|(operator, part)| (operator, part.len() as u64, chunks(part))).collect();
         (COMPRESSED, parts).serialize(serializer)
     }
-}
-
-/// The chunks of a part.
-struct Compressed(Vec<Vec<u8>>);
-
-impl Compressed {
-    fn of(part: &[u8]) -> Self {
-        Self(part.chunks(CHUNK).map(lz4_flex::block::compress).collect())
-    }
-}
-
-impl Serialize for Compressed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|chunk| Bytes::new(chunk)))
-    }
-}
-
-/// The [`WorkerParts`] as they are in a blob: with each part its length.
-#[derive(Deserialize)]
-struct BorrowedParts<'blob> {
-    #[serde(borrow)]
-    parts: (u64, Vec<(&'blob str, u64, Vec<&'blob [u8]>)>),
-}
-
-/// The parts as they are in a blob of format 3.
-#[derive(Deserialize)]
-struct PlainParts<'blob> {
-    #[serde(borrow)]
-    parts: Vec<(&'blob str, &'blob [u8])>,
 }
 
 /// The parts of one worker in one checkpoint, as they were read: megabytes, which nobody copies.
@@ -89,7 +60,7 @@ impl StoredParts {
         };
         let first: u64 = checkpoint::decode(&blob)?;
         let parts = if first == COMPRESSED {
-            let BorrowedParts { parts: (_, parts) } = checkpoint::decode(&blob)?;
+            let (_, parts): (u64, Vec<(&str, u64, Vec<&[u8]>)>) = checkpoint::decode(&blob)?;
             let stored = |length: u64, chunks: Vec<&[u8]>| {
                 let chunks: Vec<_> = chunks.into_iter().map(place).collect();
                 // Before the memory for it is asked for.
@@ -105,9 +76,11 @@ impl StoredParts {
             });
             parts.collect::<Result<_, _>>()?
         } else {
-            let PlainParts { parts } = checkpoint::decode(&blob)?;
-            let parts = parts.into_iter();
-            parts.map(|(operator, part)| (operator.to_owned(), Stored::Plain(place(part)))).collect()
+            let plain: Vec<(&str, &[u8])> = checkpoint::decode(&blob)?;
+            plain
+                .into_iter()
+                .map(|(operator, part)| (operator.to_owned(), Stored::Plain(place(part))))
+                .collect()
         };
         Ok(Self { blob, parts })
     }
