@@ -105,6 +105,9 @@ pub trait Checkpointed<'scope, D>: Sized {
     ) -> StreamVec<'scope, EventTime, T::Out>;
 }
 
+/// After so many rows other operators have their turn before the next time: rows that are on their way are memory.
+pub(super) const TURN: u64 = 1 << 16;
+
 type VecBuilder<D> = CapacityContainerBuilder<Vec<D>>;
 
 impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, EventTime, D> {
@@ -118,6 +121,7 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
         let (worker, peers) = (scope.index(), scope.peers());
         let name: Rc<str> = name.into();
         let mut builder = OperatorBuilder::new(name.to_string(), scope);
+        let activator = scope.activator_for(builder.operator_info().address);
         let mut arrivals = builder.new_input(self, Exchange::new(T::route));
         let mut marks = builder.new_input(context.markers.clone(), Pipeline);
         let (output, emitted) = builder.new_output();
@@ -204,6 +208,10 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                 let ended = limit == EventTime::MAX;
                 let (mut span, mut times, mut rows) = (None, 0_u64, 0_u64);
                 loop {
+                    if rows >= TURN {
+                        activator.activate();
+                        break;
+                    }
                     let next = tactic.next(ended).filter(|time| *time < limit);
                     // A snapshot is taken when everything before its boundary has taken effect, and nothing
                     // after it.

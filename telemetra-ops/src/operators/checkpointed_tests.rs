@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use telemetra_core::EventTime;
 use telemetra_core::checkpoint::{CheckpointStore, CodecError, encode, shape_of};
+use timely::dataflow::operators::capture::Event;
 use timely::dataflow::operators::generic::operator::empty;
+use timely::dataflow::operators::{Capture, Input};
 
 use crate::checkpoint::definition::{Definition, OperatorDefinition};
 use crate::checkpoint::parts::WorkerParts;
 use crate::checkpoint::restored::{FoundCheckpoint, RestoredCheckpoint};
 use crate::checkpoint::state::{CheckpointContext, Manifest, blob_name, definition_name, manifest_name};
-use crate::operators::checkpointed::{Checkpointed, Tactic};
+use crate::operators::checkpointed::{Checkpointed, TURN, Tactic};
 use crate::support::failure::{Failure, PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 use crate::testkit::world::MemoryStore;
@@ -141,4 +143,58 @@ fn what_was_read_of_a_checkpoint_goes_when_the_graph_is_built() {
         });
         assert_eq!(Arc::strong_count(&checkpoint), 1, "the operator keeps it");
     });
+}
+
+/// Emits more rows than one turn has, at each of a few times.
+#[derive(Default)]
+struct Many(Vec<EventTime>);
+
+impl Tactic for Many {
+    type In = u64;
+    type Out = u64;
+    type Snapshot = ();
+
+    fn route(arrival: &u64) -> u64 {
+        *arrival
+    }
+    fn take_in(&mut self, time: EventTime, _: u64) {
+        self.0.extend((0..3).rev().map(|n| time.plus(n)));
+    }
+    fn next(&self, _: bool) -> Option<EventTime> {
+        self.0.last().copied()
+    }
+    fn advance(&mut self, _: EventTime, emit: &mut dyn FnMut(u64)) {
+        self.0.pop();
+        (0..=TURN).for_each(emit);
+    }
+    fn snapshot(&mut self, _: EventTime, _: bool) -> Result<(), CodecError> {
+        Ok(())
+    }
+    fn restore(&mut self, _: EventTime, _: Vec<()>, _: &dyn Fn(u64) -> bool) -> Result<(), CodecError> {
+        Ok(())
+    }
+}
+
+/// Otherwise all rows of a frontier that moves far would be on their way at once.
+#[test]
+fn other_operators_have_their_turn_between_two_times_with_many_rows() {
+    let steps = timely::execute_directly(|worker| {
+        let (mut input, emitted) = worker.dataflow::<EventTime, _, _>(|scope| {
+            let (input, stream) = scope.new_input::<Vec<u64>>();
+            let context = CheckpointContext::none(scope);
+            (input, stream.checkpointed("many", &context, Many::default()).capture())
+        });
+        input.send(7);
+        input.close();
+        let mut steps = Vec::new();
+        while worker.step() {
+            let rows = emitted.try_iter().map(|event| match event {
+                Event::Messages(_, rows) => rows.len() as u64,
+                Event::Progress(_) => 0,
+            });
+            steps.extend(Some(rows.sum::<u64>()).filter(|rows| *rows > 0));
+        }
+        steps
+    });
+    assert_eq!(steps, [TURN + 1; 3]);
 }
