@@ -180,7 +180,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         let rules = self.rules.len();
         let slot = self.keys.slot_or_insert(key.as_ref(), || KeyEpisodes::new(rules));
         if let Some(spill) = &mut self.spill {
-            spill.hot.add(slot);
+            spill.add(slot);
         }
         self.seen.resize(self.seen.len().max(slot as usize + 1), EventTime::MIN);
         slot
@@ -246,6 +246,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
                 self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             } else if episodes.is_empty() {
                 self.keys.remove(slot);
+                self.spill.iter_mut().for_each(|spill| spill.remove(slot));
                 continue;
             }
             if let Some(boundary) = episodes.releases(&self.windows) {

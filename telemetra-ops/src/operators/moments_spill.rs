@@ -7,7 +7,7 @@ use telemetra_core::engine::{EpisodesState, KeyEpisodes};
 use telemetra_core::{Data, EventTime, Key, key_hash};
 
 use crate::operators::moments::{Arrival, MomentsTactic};
-use crate::operators::spilled_keys::{Departure, Packed, Round, SpilledKeys};
+use crate::operators::spilled_keys::{Came, Departure, Packed, Round, SpilledKeys};
 use crate::spill::Spill;
 use crate::spill::cold::Record;
 
@@ -24,7 +24,7 @@ impl<K: Key, S: Data> Packed for KeyEpisodes<K, S> {
 impl<K: Key, S: Data> MomentsTactic<K, S> {
     /// Keeps the keys that do not fit in memory on disk.
     pub(super) fn with_spill(mut self, spill: Option<Arc<Spill>>) -> Self {
-        self.spill = spill.map(|spill| Box::new(SpilledKeys::new(spill)));
+        self.spill = spill.map(|spill| Box::new(SpilledKeys::new::<K, KeyEpisodes<K, S>>(spill)));
         self
     }
 
@@ -46,14 +46,17 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         let Round { keys, arrivals } =
             self.spill.as_mut()?.round(|key, state| KeyEpisodes::unpack(rules, key, state))?;
         let mut touched = Vec::new();
-        for (key, due, read) in keys {
+        for Came { key, state, due, size } in keys {
             let slot = self.slot(&key);
+            if let Some(spill) = &mut self.spill {
+                spill.came(slot, size);
+            }
             self.seen[slot as usize] = EventTime::MIN;
             if due == time {
                 touched.push(slot);
             }
             let Some((_, episodes)) = self.keys.get_mut(slot) else { continue };
-            *episodes = read;
+            *episodes = state;
             for boundary in episodes.due(&self.rules, &self.windows) {
                 if boundary.minus(1) > time {
                     self.calendar.entry(boundary.minus(1)).or_default().push(slot);
@@ -67,7 +70,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
     fn evict(&mut self, time: EventTime) {
         let Self { keys, seen, spill, rules, windows, .. } = self;
         let Some(spill) = spill else { return };
-        spill.evict(keys, |slot, episodes| {
+        spill.evict(time, keys, |slot, episodes| {
             let due = episodes.due(rules, windows).min();
             // A time that has passed has been looked at.
             let due = due.map_or(EventTime::MAX, |boundary| boundary.minus(1).max(time.plus(1)));

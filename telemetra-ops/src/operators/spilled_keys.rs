@@ -14,7 +14,9 @@ use crate::spill::waiting::Waiting;
 /// The keys that are on disk, and the order in which those in memory follow. `A` is the type of arrivals.
 pub(super) struct SpilledKeys<A> {
     pub(super) cold: Cold,
-    pub(super) hot: Hot,
+    hot: Hot,
+    /// The bytes of memory of a key without what its state points to.
+    slot: usize,
     /// The arrivals that are left to handle at this time.
     waiting: Option<Waiting<A>>,
 }
@@ -30,8 +32,17 @@ pub(super) trait Packed {
 
 /// Keys that come into memory, each with the time at which it is due, and arrivals for them and for new keys.
 pub(super) struct Round<K, T, A> {
-    pub(super) keys: Vec<(K, EventTime, T)>,
+    pub(super) keys: Vec<Came<K, T>>,
     pub(super) arrivals: Vec<A>,
+}
+
+/// A key that comes into memory.
+pub(super) struct Came<K, T> {
+    pub(super) key: K,
+    pub(super) state: T,
+    pub(super) due: EventTime,
+    /// The estimated bytes of memory that it takes.
+    pub(super) size: usize,
 }
 
 /// The facts about a key that may leave memory.
@@ -47,14 +58,26 @@ pub(super) struct Departure {
 /// The bytes of a slot in the index, the queue, and the order or the calendar.
 const PLACES: usize = 40;
 
-/// An estimate of the memory that a key takes, whose record has this length.
-fn memory<K: Key, T: Packed>(state: &T, record: usize) -> usize {
-    PLACES + size_of::<(u64, K, T)>() + state.heap() + HEAP * record
-}
-
 impl<A> SpilledKeys<A> {
-    pub(super) fn new(spill: Arc<Spill>) -> Self {
-        Self { cold: Cold::new(spill), hot: Hot::default(), waiting: None }
+    /// Creates the state of an operator with keys `K`, each with a state `T`.
+    pub(super) fn new<K, T>(spill: Arc<Spill>) -> Self {
+        let slot = PLACES + size_of::<(u64, K, T)>();
+        Self { cold: Cold::new(spill), hot: Hot::default(), slot, waiting: None }
+    }
+
+    /// Takes note of a key in memory.
+    pub(super) fn add(&mut self, slot: u32) {
+        self.hot.add(slot, self.slot);
+    }
+
+    /// Takes note of the size of a key that came into a slot.
+    pub(super) fn came(&mut self, slot: u32, size: usize) {
+        self.hot.measure(slot, size);
+    }
+
+    /// Takes note that the key of a slot has ended.
+    pub(super) fn remove(&mut self, slot: u32) {
+        self.hot.remove(slot);
     }
 
     /// Keeps arrivals for keys that are not in memory, with the keys on disk that are due at `due`, for
@@ -64,21 +87,30 @@ impl<A> SpilledKeys<A> {
         self.waiting = Some(Waiting::new(arrivals, due, &self.cold));
     }
 
+    /// The number of keys in the next round and the memory that they will take: at most half of what there is.
+    fn next_round(&self) -> (usize, u64) {
+        let size = |length| (self.slot + HEAP * length as usize) as u64;
+        self.waiting.as_ref().map_or((0, 0), |waiting| waiting.size(self.cold.room() / 2, size))
+    }
+
     /// Takes the next keys, with their arrivals, of those that were put off; `None` if there are no more, or after
     /// an error.
-    pub(super) fn round<K: Key, T>(
+    pub(super) fn round<K: Key, T: Packed>(
         &mut self,
         mut unpack: impl FnMut(&K, &[u8]) -> Result<T, CodecError>,
     ) -> Option<Round<K, T, A>> {
+        let (number, _) = self.next_round();
         let mut waiting = self.waiting.take()?;
-        let hashes = waiting.next(self.hot.most(&self.cold));
+        let hashes = waiting.next(number);
         if hashes.is_empty() || self.cold.has_failed() {
             return None;
         }
         let mut keys = Vec::with_capacity(hashes.len());
-        self.cold.take(&hashes, |Record { key, due, state }| {
-            let state = unpack(&key, state)?;
-            keys.push((key, due, state));
+        let slot = self.slot;
+        self.cold.take(&hashes, |Record { key, due, state: bytes }| {
+            let state = unpack(&key, bytes)?;
+            let size = slot + state.heap() + HEAP * bytes.len();
+            keys.push(Came { key, state, due, size });
             Ok(())
         });
         if self.cold.has_failed() {
@@ -90,42 +122,50 @@ impl<A> SpilledKeys<A> {
         Some(Round { keys, arrivals })
     }
 
-    /// Lets keys leave memory until those that are left fit. Returns the slots of those that left.
+    /// Lets keys leave memory until those that are left fit, with those of the next round. Returns the slots of those
+    /// that left.
     pub(super) fn evict<K: Key, T: Packed>(
         &mut self,
+        time: EventTime,
         keys: &mut Keyed<K, T>,
         mut departure: impl FnMut(u32, &mut T) -> Departure,
     ) -> Vec<u32> {
+        if self.hot.set_time(time) {
+            self.measure_some(keys);
+        }
+        let (_, next) = self.next_round();
         let Self { cold, hot, .. } = self;
-        let (mut bytes, mut left) = (Vec::new(), Vec::new());
-        for slot in hot.sample() {
+        let (mut left, mut stay) = (Vec::new(), Vec::new());
+        while hot.is_over(next, cold) {
+            let Some((slot, waits)) = hot.pop() else { break };
+            let Some((hash, (key, state))) = keys.hash(slot).zip(keys.get_mut(slot)) else { continue };
+            let Departure { due, is_kept, is_last } = departure(slot, state);
+            if waits && is_last {
+                hot.put_last(slot);
+            } else if cold.put((hash, key), (due, is_kept), |into| state.pack_into(into)) {
+                keys.remove(slot);
+                hot.remove(slot);
+                left.push(slot);
+            } else {
+                stay.push(slot);
+            }
+        }
+        stay.into_iter().for_each(|slot| hot.put_last(slot));
+        hot.publish(cold);
+        cold.compact();
+        left
+    }
+
+    /// Measures a part of the keys in memory, others each time: those with events grow.
+    fn measure_some<K: Key, T: Packed>(&mut self, keys: &mut Keyed<K, T>) {
+        let mut bytes = Vec::new();
+        for slot in self.hot.sample() {
             bytes.clear();
             if let Some((_, state)) = keys.get_mut(slot)
                 && state.pack_into(&mut bytes).is_ok()
             {
-                hot.measure(memory::<K, T>(state, bytes.len()));
+                self.hot.measure(slot, self.slot + state.heap() + HEAP * bytes.len());
             }
         }
-        for waits in [true, false] {
-            for _ in 0..hot.len() {
-                if hot.most(cold).is_none_or(|most| keys.len() <= most) {
-                    break;
-                }
-                let Some(slot) = hot.pop() else { break };
-                let Some(hash) = keys.hash(slot) else { continue };
-                let Some((key, state)) = keys.get_mut(slot) else { continue };
-                let Departure { due, is_kept, is_last } = departure(slot, state);
-                if waits && is_last || !cold.put((hash, key), (due, is_kept), |into| state.pack_into(into)) {
-                    hot.add(slot);
-                    continue;
-                }
-                hot.measure(memory::<K, T>(state, cold.last_length()));
-                keys.remove(slot);
-                left.push(slot);
-            }
-        }
-        hot.publish(keys.len(), cold);
-        cold.compact();
-        left
     }
 }

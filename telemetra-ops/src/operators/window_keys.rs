@@ -151,6 +151,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         }
         let Some(wake) = key.windows.wake(rules, boundary) else {
             self.keys.remove(slot);
+            self.spill.iter_mut().for_each(|spill| spill.remove(slot));
             self.wakes[slot as usize] = EventTime::MAX;
             return;
         };
@@ -174,7 +175,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
             order.add(slot);
             wakes.resize(wakes.len().max(slot as usize + 1), EventTime::MAX);
             if let Some(spill) = spill {
-                spill.hot.add(slot);
+                spill.add(slot);
             }
         }
         slot

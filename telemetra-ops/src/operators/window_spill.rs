@@ -6,7 +6,7 @@ use telemetra_core::checkpoint::CodecError;
 use telemetra_core::engine::WindowState;
 use telemetra_core::{EventTime, Key, key_hash};
 
-use crate::operators::spilled_keys::{Departure, Packed, Round, SpilledKeys};
+use crate::operators::spilled_keys::{Came, Departure, Packed, Round, SpilledKeys};
 use crate::operators::window_keys::{TOUCHED, WindowKey, WindowKeys};
 use crate::read::partial::Partial;
 use crate::spill::Spill;
@@ -50,7 +50,7 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
     /// Keeps the keys that do not fit in memory on disk, if their state can be packed.
     pub(crate) fn with_spill(mut self, spill: Option<Arc<Spill>>) -> Self {
         let spill = spill.filter(|_| W::PACKS);
-        self.spill = spill.map(|spill| Box::new(SpilledKeys::new(spill)));
+        self.spill = spill.map(|spill| Box::new(SpilledKeys::new::<K, WindowKey<W, ()>>(spill)));
         self
     }
 
@@ -58,12 +58,18 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
     /// then; `None` if there are no more. The keys before them must be [planned](Self::plan): they may leave memory.
     pub(crate) fn touch_spilled(&mut self, rules: &W::Rules, boundary: EventTime) -> Option<Vec<u32>> {
         self.evict(rules, boundary);
-        let Round { keys, arrivals } = self.spill.as_mut()?.round(|_: &K, state| W::unpack(state))?;
+        let unpack = |_: &K, state: &[u8]| {
+            Ok(WindowKey::<W, ()> { windows: W::unpack(state)?, ..WindowKey::default() })
+        };
+        let Round { keys, arrivals } = self.spill.as_mut()?.round(unpack)?;
         let mut touched = Vec::with_capacity(keys.len());
-        for (key, due, windows) in keys {
+        for Came { key, state, due, size } in keys {
             let slot = self.slot(key.as_ref());
+            if let Some(spill) = &mut self.spill {
+                spill.came(slot, size);
+            }
             if let Some((_, entry)) = self.keys.get_mut(slot) {
-                entry.windows = windows;
+                entry.windows = state.windows;
             }
             if due == boundary {
                 self.wakes[slot as usize] = TOUCHED;
@@ -86,7 +92,7 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
         let Self { keys, wakes, spill, .. } = self;
         let Some(spill) = spill else { return };
         let soon = W::panes(rules).pane_end(boundary);
-        let left = spill.evict(keys, |slot, _| {
+        let left = spill.evict(boundary, keys, |slot, _| {
             let due = wakes[slot as usize];
             Departure { due, is_kept: false, is_last: due <= soon }
         });

@@ -23,8 +23,9 @@ pub(crate) struct Cold {
     /// The hashes of the keys that are due at each time, perhaps some that are not any more.
     calendar: BTreeMap<EventTime, Vec<u64>>,
     segments: Segments,
-    /// Room for a record.
+    /// Room for a record, and for records that are read together.
     record: Vec<u8>,
+    read: Vec<u8>,
     error: Option<PipelineError>,
 }
 
@@ -70,7 +71,7 @@ impl Cold {
         let segments = Segments::new(Arc::clone(&spill));
         let (index, calendar) = Default::default();
         spill.join();
-        Self { spill, index, calendar, segments, record: Vec::new(), error: None }
+        Self { spill, index, calendar, segments, record: Vec::new(), read: Vec::new(), error: None }
     }
 
     /// The number of keys.
@@ -160,11 +161,6 @@ impl Cold {
         self.segments.append(record).map(Some)
     }
 
-    /// The length of the last record that was written.
-    pub(crate) fn last_length(&self) -> usize {
-        self.record.len()
-    }
-
     /// Removes the keys with these hashes and gives them to `found`, in the order of their places.
     pub(crate) fn take<K: Key>(
         &mut self,
@@ -217,17 +213,22 @@ impl Cold {
             .copied()
             .collect();
         entries.sort_unstable_by_key(|entry| entry.place);
-        let mut record = std::mem::take(&mut self.record);
-        for Entry { hash, due, place, is_kept, .. } in entries {
-            self.segments.read(place, &mut record)?;
-            let (key, state) = parse(&record)?;
-            found(is_kept, Record { key, due, state }).map_err(io::Error::other)?;
-            if removes {
-                self.remove(hash, place);
+        let mut read = std::mem::take(&mut self.read);
+        let mut rest = &entries[..];
+        while let Some(first) = rest.first() {
+            let (near, others) = rest.split_at(self.segments.near(rest.iter().map(|entry| entry.place)));
+            rest = others;
+            self.segments.read(first.place, near.last().map_or(first.place, |last| last.place), &mut read)?;
+            for Entry { hash, due, place, is_kept, .. } in near {
+                let (key, state) = parse(place.of(first.place, &read)?)?;
+                found(*is_kept, Record { key, due: *due, state }).map_err(io::Error::other)?;
+                if removes {
+                    self.remove(*hash, *place);
+                }
             }
-            self.spill.counts().reads.fetch_add(1, Ordering::Relaxed);
+            self.spill.counts().reads.fetch_add(near.len() as u64, Ordering::Relaxed);
         }
-        self.record = record;
+        self.read = read;
         Ok(())
     }
 
@@ -255,7 +256,7 @@ impl Cold {
             .collect();
         places.sort_unstable();
         for (place, hash) in places {
-            self.segments.read(place, &mut self.record)?;
+            self.segments.read(place, place, &mut self.record)?;
             let moved = self.segments.append(&self.record)?;
             if let Some(entry) = self.index.find_mut(hash, |entry| entry.place == place) {
                 entry.place = moved;

@@ -23,12 +23,25 @@ impl Place {
     pub(crate) fn length(self) -> u64 {
         self.length.into()
     }
+
+    fn end(self) -> u64 {
+        u64::from(self.offset) + u64::from(self.length)
+    }
+
+    /// The record at this place, in what was [read](Segments::read) from `first` on.
+    pub(crate) fn of(self, first: Self, read: &[u8]) -> io::Result<&[u8]> {
+        let start = self.offset.checked_sub(first.offset).map(|start| start as usize);
+        let record = start.and_then(|start| read.get(start..start + self.length as usize));
+        record.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// The size from which a segment gets no more records.
 const SEGMENT: u32 = 256 << 20;
-/// So many bytes are written at once.
+/// So many bytes are written at once, and not many more are read at once.
 const BUFFER: usize = 1 << 20;
+/// Records are read together if no more than these bytes are between two: less than a page that the system reads anyway.
+const GAP: u64 = 4096;
 
 /// A file of records.
 #[derive(Debug)]
@@ -78,20 +91,40 @@ impl Segments {
         Ok(Place { segment: self.newest, offset, length })
     }
 
-    /// Reads a record.
-    pub(crate) fn read(&mut self, place: Place, record: &mut Vec<u8>) -> io::Result<()> {
-        let Place { segment: number, offset, length } = place;
-        let segment = self.segments.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
-        record.clear();
-        if let Some(start) = offset.checked_sub(segment.written).filter(|_| number == self.newest) {
-            let start = start as usize;
-            let bytes = self.buffer.get(start..start + length as usize);
-            record.extend_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+    /// The number of the first of these places, in order, that are near enough to be [read](Self::read) together.
+    pub(crate) fn near(&self, mut places: impl Iterator<Item = Place>) -> usize {
+        let Some(first) = places.next() else { return 0 };
+        let mut last = first;
+        let is_near = |place: &Place| {
+            let is_near = place.segment == first.segment
+                && u64::from(place.offset) <= last.end() + GAP
+                && place.end() - u64::from(first.offset) <= BUFFER as u64
+                && self.buffered(*place).is_some() == self.buffered(first).is_some();
+            last = *place;
+            is_near
+        };
+        1 + places.take_while(is_near).count()
+    }
+
+    /// The place of a record in the buffer; `None` if it is in a file.
+    fn buffered(&self, place: Place) -> Option<usize> {
+        let newest = self.segments.get(&self.newest).filter(|_| place.segment == self.newest)?;
+        place.offset.checked_sub(newest.written).map(|start| start as usize)
+    }
+
+    /// Reads two records and all between them.
+    pub(crate) fn read(&mut self, first: Place, last: Place, read: &mut Vec<u8>) -> io::Result<()> {
+        let length = (last.end() - u64::from(first.offset)) as usize;
+        read.clear();
+        if let Some(start) = self.buffered(first) {
+            let bytes = self.buffer.get(start..start + length);
+            read.extend_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
             return Ok(());
         }
-        record.resize(length as usize, 0);
-        segment.file.seek(SeekFrom::Start(offset.into()))?;
-        segment.file.read_exact(record)
+        let segment = self.segments.get_mut(&first.segment).ok_or(io::ErrorKind::NotFound)?;
+        read.resize(length, 0);
+        segment.file.seek(SeekFrom::Start(first.offset.into()))?;
+        segment.file.read_exact(read)
     }
 
     /// The record at a place is not needed any more.

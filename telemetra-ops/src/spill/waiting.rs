@@ -29,10 +29,24 @@ impl<A> Waiting<A> {
         Self { arrivals, hashes, done: 0 }
     }
 
-    /// The hashes of the next round, of which at most half of the keys in memory are; empty if nothing is left.
-    pub(crate) fn next(&mut self, most: Option<usize>) -> Vec<u64> {
-        let size = (most.unwrap_or(usize::MAX) / 2).max(LEAST);
-        let round = self.hashes.iter().skip(self.done).take(size).map(|(_, hash)| *hash).collect::<Vec<_>>();
+    /// The number of hashes in the next round, and how much memory their keys will take, which is at most `room` if
+    /// that is enough for [some](LEAST). `size` is the memory of a key whose record has a length, 0 for a new one.
+    pub(crate) fn size(&self, room: u64, size: impl Fn(u64) -> u64) -> (usize, u64) {
+        let (mut number, mut all) = (0, 0);
+        for (place, _) in &self.hashes[self.done..] {
+            let with = all + size(place.length());
+            if with > room && number >= LEAST {
+                break;
+            }
+            (number, all) = (number + 1, with);
+        }
+        (number, all)
+    }
+
+    /// The hashes of the next round, of so many; empty if nothing is left.
+    pub(crate) fn next(&mut self, number: usize) -> Vec<u64> {
+        let left = self.hashes.iter().skip(self.done).take(number);
+        let round: Vec<u64> = left.map(|(_, hash)| *hash).collect();
         self.done += round.len();
         round
     }
