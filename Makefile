@@ -25,10 +25,11 @@ gates: compiler ## all that has to hold before a merge, but for the tests
 
 # Tests start servers of their own, which are installed first. Both runs share profile and features, so that nothing is
 # built twice; doc tests are one of their own, as cargo has no target for them. Benchmarks are left to `lint`, which checks
-# that they compile.
+# that they compile. Many tests wait for servers most of the time, so at least four run at once.
 test: compiler ## runs all tests, against real servers
 	scripts/services install
-	cargo test --workspace --features kafka-tls,otlp --lib --bins --tests --examples
+	RUST_TEST_THREADS=$$(( $$(nproc) < 4 ? 4 : $$(nproc) )) \
+		cargo test --workspace --features kafka-tls,otlp --lib --bins --tests --examples
 	cargo test --workspace --features kafka-tls,otlp --doc
 
 test-dashboard: compiler ## drives the dashboard in Chromium; needs Node

@@ -91,8 +91,9 @@ fn bad_records_are_kept_with_place_and_reason_and_spoil_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_line_of_a_hundred_megabytes_is_passed_over_in_bounded_memory() {
-    const LENGTH: u64 = 100_000_000;
+fn a_line_of_400_megabytes_is_passed_over_in_bounded_memory() {
+    // Tests beside this one take some thirty megabytes too.
+    const LENGTH: u64 = 400_000_000;
     let peak = || {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -111,11 +112,11 @@ fn a_line_of_a_hundred_megabytes_is_passed_over_in_bounded_memory() {
     let held = peak();
     let running = json_pipeline(Lines::file(&path), &ten_seconds()).sink(sink.clone()).start().unwrap();
     let fates = finish(running).unwrap().fates;
-    assert!(peak() - held < 30_000_000, "{} bytes", peak() - held);
+    assert!(peak() - held < 120_000_000, "{} bytes", peak() - held);
     assert_eq!((fates.on_time, fates.malformed), (2, 1));
     let letter = &sink.dead_letters()[0];
     assert_eq!((letter.offset, letter.bytes.len()), (before.len() as u64, RecordBatch::OVERSIZE_PREFIX));
-    assert!(letter.reason.contains("longer than a record may be: 100000000 bytes"), "{}", letter.reason);
+    assert!(letter.reason.contains("longer than a record may be: 400000000 bytes"), "{}", letter.reason);
 }
 
 #[test]
