@@ -52,7 +52,10 @@ impl Sink for Lazy {
         self.inner.open(tables, resume)
     }
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
-        self.pass(&self.applied)?;
+        // A batch from before the letters may come late.
+        if !self.held.lock().unwrap().is_empty() {
+            self.pass(&self.applied)?;
+        }
         Sink::dead_letters(&mut self.inner, &std::mem::take(&mut *self.held.lock().unwrap()))?;
         self.inner.apply(batches)
     }
