@@ -3,8 +3,7 @@
 
 mod support;
 
-use std::fs::{self, File};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,36 +86,6 @@ fn bad_records_are_kept_with_place_and_reason_and_spoil_nothing() {
         .map(Result::unwrap)
         .collect();
     assert!(stored.iter().eq(letters.iter().map(|letter| &*letter.bytes)));
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_line_of_400_megabytes_is_passed_over_in_bounded_memory() {
-    // Tests beside this one take some thirty megabytes too.
-    const LENGTH: u64 = 400_000_000;
-    let peak = || {
-        let status = fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("events.jsonl");
-    let mut file = File::create(&path).unwrap();
-    let before = chat("a", 0, "before") + "\n";
-    file.write_all(before.as_bytes()).unwrap();
-    // A hole: zeros that take no room on the disk.
-    file.seek(SeekFrom::Current(LENGTH as i64)).unwrap();
-    file.write_all(format!("\n{}\n", chat("a", 1, "after")).as_bytes()).unwrap();
-    drop(file);
-    let sink = MemorySink::new();
-    let held = peak();
-    let running = json_pipeline(Lines::file(&path), &ten_seconds()).sink(sink.clone()).start().unwrap();
-    let fates = finish(running).unwrap().fates;
-    assert!(peak() - held < 120_000_000, "{} bytes", peak() - held);
-    assert_eq!((fates.on_time, fates.malformed), (2, 1));
-    let letter = &sink.dead_letters()[0];
-    assert_eq!((letter.offset, letter.bytes.len()), (before.len() as u64, RecordBatch::OVERSIZE_PREFIX));
-    assert!(letter.reason.contains("longer than a record may be: 400000000 bytes"), "{}", letter.reason);
 }
 
 #[test]
