@@ -28,7 +28,7 @@ gates: compiler ## all that has to hold before a merge, but for the tests
 # that they compile. Many tests wait for servers most of the time, so at least four run at once.
 test: compiler ## runs all tests, against real servers
 	scripts/services install
-	RUST_TEST_THREADS=$$(( $$(nproc) < 4 ? 4 : $$(nproc) )) \
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) < 4 ? 4 : $$(nproc) ))} \
 		cargo test --workspace --features kafka-tls,otlp --lib --bins --tests --examples
 	cargo test --workspace --features kafka-tls,otlp --doc
 
