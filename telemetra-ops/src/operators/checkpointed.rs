@@ -43,7 +43,8 @@ pub trait Checkpointed<'scope, D>: Sized {
     ///
     /// Arrivals are exchanged by [`route`](Tactic::route). The operator holds one timely capability, at the
     /// [next](Tactic::next) time at which something is due, and none if nothing is; so an operator that has
-    /// nothing to do does not hold back the frontier.
+    /// nothing to do does not hold back the frontier. Where the frontier has moved over many times, other
+    /// operators have their turn between two of them as soon as 65,536 rows were emitted.
     ///
     /// ```
     /// # use std::collections::BTreeMap;

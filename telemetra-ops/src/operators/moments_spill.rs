@@ -7,7 +7,7 @@ use telemetra_core::engine::{EpisodesState, KeyEpisodes};
 use telemetra_core::{Data, EventTime, Key, key_hash};
 
 use crate::operators::moments::{Arrival, MomentsTactic};
-use crate::operators::spilled_keys::{Came, Departure, Packed, Round, SpilledKeys};
+use crate::operators::spilled_keys::{Departure, LoadedKey, Packed, Round, SpilledKeys};
 use crate::spill::Spill;
 use crate::spill::cold::Record;
 
@@ -46,10 +46,10 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         let Round { keys, arrivals } =
             self.spill.as_mut()?.round(|key, state| KeyEpisodes::unpack(rules, key, state))?;
         let mut touched = Vec::new();
-        for Came { key, state, due, size } in keys {
+        for LoadedKey { key, state, due, size } in keys {
             let slot = self.slot(&key);
             if let Some(spill) = &mut self.spill {
-                spill.came(slot, size);
+                spill.loaded(slot, size);
             }
             self.seen[slot as usize] = EventTime::MIN;
             if due == time {

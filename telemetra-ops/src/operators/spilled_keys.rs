@@ -30,14 +30,14 @@ pub(super) trait Packed {
     fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError>;
 }
 
-/// Keys that come into memory, each with the time at which it is due, and arrivals for them and for new keys.
+/// Keys that come into memory, and arrivals for them and for new keys.
 pub(super) struct Round<K, T, A> {
-    pub(super) keys: Vec<Came<K, T>>,
+    pub(super) keys: Vec<LoadedKey<K, T>>,
     pub(super) arrivals: Vec<A>,
 }
 
-/// A key that comes into memory.
-pub(super) struct Came<K, T> {
+/// A key that was read from disk.
+pub(super) struct LoadedKey<K, T> {
     pub(super) key: K,
     pub(super) state: T,
     pub(super) due: EventTime,
@@ -70,8 +70,8 @@ impl<A> SpilledKeys<A> {
         self.hot.add(slot, self.slot);
     }
 
-    /// Takes note of the size of a key that came into a slot.
-    pub(super) fn came(&mut self, slot: u32, size: usize) {
+    /// Takes note of the size of a key that was read into a slot.
+    pub(super) fn loaded(&mut self, slot: u32, size: usize) {
         self.hot.measure(slot, size);
     }
 
@@ -110,7 +110,7 @@ impl<A> SpilledKeys<A> {
         self.cold.take(&hashes, |Record { key, due, state: bytes }| {
             let state = unpack(&key, bytes)?;
             let size = slot + state.heap() + HEAP * bytes.len();
-            keys.push(Came { key, state, due, size });
+            keys.push(LoadedKey { key, state, due, size });
             Ok(())
         });
         if self.cold.has_failed() {
@@ -167,5 +167,52 @@ impl<A> SpilledKeys<A> {
                 self.hot.measure(slot, self.slot + state.heap() + HEAP * bytes.len());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spill::SpillConfig;
+
+    struct Bytes(Vec<u8>);
+
+    impl Packed for Bytes {
+        fn heap(&self) -> usize {
+            0
+        }
+        fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError> {
+            bytes.extend_from_slice(&self.0);
+            Ok(true)
+        }
+    }
+
+    /// The small keys leave first and are many: their mean size says nothing about the large ones that stay.
+    #[test]
+    fn keys_leave_until_those_that_stay_fit_by_their_own_sizes() {
+        const LIMIT: usize = 4 << 20;
+        let folder = std::env::temp_dir().join(format!("telemetra-evict-{}", std::process::id()));
+        let spill =
+            Spill::open(SpillConfig::new(&folder).memory(LIMIT as u64)).expect("the folder can be used");
+        let mut spilled = SpilledKeys::<()>::new::<String, Bytes>(spill);
+        let mut keys = Keyed::<String, Bytes>::default();
+        for number in 0..2_000_u32 {
+            let length = if number % 50 == 0 { 100_000 } else { 100 };
+            let slot = keys.slot_or_insert(&number.to_string(), || Bytes(vec![7; length]));
+            spilled.add(slot);
+        }
+        // By then all were measured.
+        for time in 1..=20 {
+            spilled.evict(EventTime(time), &mut keys, |slot, _| Departure {
+                due: EventTime(100),
+                is_kept: false,
+                is_last: slot.is_multiple_of(50),
+            });
+        }
+        let bytes: usize = keys.iter_mut().map(|(_, _, state)| state.0.len()).sum();
+        assert!(bytes * HEAP <= LIMIT && bytes > 0, "{bytes}");
+        assert_eq!(keys.len() + spilled.cold.len(), 2_000);
+        drop(spilled);
+        std::fs::remove_dir(&folder).expect("no file is left in it");
     }
 }

@@ -6,7 +6,7 @@ use telemetra_core::checkpoint::CodecError;
 use telemetra_core::engine::WindowState;
 use telemetra_core::{EventTime, Key, key_hash};
 
-use crate::operators::spilled_keys::{Came, Departure, Packed, Round, SpilledKeys};
+use crate::operators::spilled_keys::{Departure, LoadedKey, Packed, Round, SpilledKeys};
 use crate::operators::window_keys::{TOUCHED, WindowKey, WindowKeys};
 use crate::read::partial::Partial;
 use crate::spill::Spill;
@@ -63,10 +63,10 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
         };
         let Round { keys, arrivals } = self.spill.as_mut()?.round(unpack)?;
         let mut touched = Vec::with_capacity(keys.len());
-        for Came { key, state, due, size } in keys {
+        for LoadedKey { key, state, due, size } in keys {
             let slot = self.slot(key.as_ref());
             if let Some(spill) = &mut self.spill {
-                spill.came(slot, size);
+                spill.loaded(slot, size);
             }
             if let Some((_, entry)) = self.keys.get_mut(slot) {
                 entry.windows = state.windows;

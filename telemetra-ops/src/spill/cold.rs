@@ -368,6 +368,22 @@ mod tests {
     }
 
     #[test]
+    fn records_near_each_other_are_those_that_were_written() {
+        let folder = folder("near");
+        let mut cold = cold(&folder);
+        // The first are in the file, the last in the buffer; a gap is small, or more than a page.
+        let state = |hash: u64| vec![hash as u8; 100 + hash as usize % 50];
+        let all = 0..12_000;
+        all.clone().for_each(|hash| assert!(put(&mut cold, hash, &hash.to_string(), 1, &state(hash))));
+        let gone: Vec<u64> = all.clone().filter(|hash| hash % 3 == 0 || hash % 1_000 < 100).collect();
+        assert_eq!(taken(&mut cold, &gone).len(), gone.len());
+        let left: Vec<u64> = all.filter(|hash| !gone.contains(hash)).collect();
+        let expected: Vec<_> = left.iter().map(|hash| (hash.to_string(), 1, state(*hash))).collect();
+        assert_eq!(taken(&mut cold, &left), expected);
+        std::fs::remove_dir(&folder).expect("no file is left in it");
+    }
+
+    #[test]
     fn files_stay_within_twice_of_what_they_hold() {
         let folder = folder("compact");
         let mut cold = cold(&folder);

@@ -31,9 +31,9 @@ pub(crate) struct Hot {
     sizes: Vec<u32>,
     /// The sum of the sizes.
     total: u64,
-    /// By slot: true if a new key is in it that was not measured yet.
+    /// By slot: true if a key is in it that was not measured since it came, new or from disk.
     is_new: Vec<bool>,
-    /// The mean size of keys when they were measured first.
+    /// The mean size of keys when they were measured first after they came.
     first: u64,
     published: u64,
     /// The slot that was measured last.
@@ -41,8 +41,8 @@ pub(crate) struct Hot {
 }
 
 impl Hot {
-    /// Adds the slot of a key, if it is not in a queue. A new key has the size that others had when they were
-    /// measured first, and at least this.
+    /// Adds the slot of a key, if it is not in a queue. Until it is measured it has the mean size that the last to come
+    /// had when they were measured first, and at least this.
     pub(crate) fn add(&mut self, slot: u32, least: usize) {
         let index = slot as usize;
         self.is_queued.resize(self.is_queued.len().max(index + 1), false);

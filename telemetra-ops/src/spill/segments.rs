@@ -40,7 +40,7 @@ impl Place {
 const SEGMENT: u32 = 256 << 20;
 /// So many bytes are written at once, and not many more are read at once.
 const BUFFER: usize = 1 << 20;
-/// Records are read together if no more than these bytes are between two: less than a page that the system reads anyway.
+/// Records are read together if no more than these bytes are between two: the system reads whole pages anyway.
 const GAP: u64 = 4096;
 
 /// A file of records.
