@@ -9,6 +9,7 @@ use crate::operators::keyed::Keyed;
 use crate::spill::Spill;
 use crate::spill::cold::{Cold, Record};
 use crate::spill::hot::{HEAP, Hot};
+use crate::spill::index::{ShortHash, short_hash};
 use crate::spill::waiting::Waiting;
 
 /// The keys that are on disk, and the order in which those in memory follow. `A` is the type of arrivals.
@@ -82,7 +83,7 @@ impl<A> SpilledKeys<A> {
 
     /// Keeps arrivals for keys that are not in memory, with the keys on disk that are due at `due`, for
     /// [rounds](Self::round).
-    pub(super) fn put_off(&mut self, due: EventTime, arrivals: Vec<(u64, A)>) {
+    pub(super) fn put_off(&mut self, due: EventTime, arrivals: Vec<(ShortHash, A)>) {
         let due = self.cold.due(due);
         self.waiting = Some(Waiting::new(arrivals, due, &self.cold));
     }
@@ -142,7 +143,7 @@ impl<A> SpilledKeys<A> {
             let Departure { due, is_kept, is_last } = departure(slot, state);
             if waits && is_last {
                 hot.put_last(slot);
-            } else if cold.put((hash, key), (due, is_kept), |into| state.pack_into(into)) {
+            } else if cold.put((short_hash(hash), key), (due, is_kept), |into| state.pack_into(into)) {
                 keys.remove(slot);
                 hot.remove(slot);
                 left.push(slot);

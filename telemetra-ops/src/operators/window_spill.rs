@@ -11,6 +11,7 @@ use crate::operators::window_keys::{TOUCHED, WindowKey, WindowKeys};
 use crate::read::partial::Partial;
 use crate::spill::Spill;
 use crate::spill::cold::Record;
+use crate::spill::index::short_hash;
 use crate::support::failure::PipelineError;
 
 impl<W: WindowState> Packed for WindowKey<W, ()> {
@@ -37,7 +38,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
             let hash = key_hash(&partial.key.as_ref());
             match self.keys.find(hash, partial.key.as_ref()) {
                 Some(slot) => self.arrive(slot, (partial.pane, partial.accumulator), touched),
-                None => others.push((hash, partial)),
+                None => others.push((short_hash(hash), partial)),
             }
         }
         if let Some(spill) = &mut self.spill {

@@ -1,27 +1,22 @@
-//! The keys of one operator that are on disk: an index by the hash of the key, and a calendar of the times at
-//! which they are due.
+//! The keys of one operator that are on disk: their records, and the index to find them by.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hashbrown::HashTable;
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::{EventTime, Key};
 
 use crate::spill::Spill;
+use crate::spill::index::{Entry, Index, ShortHash};
 use crate::spill::segments::{Place, Segments};
 use crate::support::failure::PipelineError;
 
-/// Keys on disk. In memory each takes its entry in the index and one in the calendar, some 60 bytes.
+/// Keys on disk.
 #[derive(Debug)]
 pub(crate) struct Cold {
     spill: Arc<Spill>,
-    /// Two keys may have the same hash: then both are read.
-    index: HashTable<Entry>,
-    /// The hashes of the keys that are due at each time, perhaps some that are not any more.
-    calendar: BTreeMap<EventTime, Vec<u64>>,
+    index: Index,
     segments: Segments,
     /// Room for a record, and for records that are read together.
     record: Vec<u8>,
@@ -29,22 +24,9 @@ pub(crate) struct Cold {
     error: Option<PipelineError>,
 }
 
-#[derive(Copy, Clone, Debug)]
-struct Entry {
-    hash: u64,
-    due: EventTime,
-    place: Place,
-    /// True if each snapshot needs it.
-    is_kept: bool,
-    /// True if it was written since the last snapshot.
-    is_changed: bool,
-}
-
-/// A record is the hash of the key, the length of the encoded key, the key, and the state.
-const LENGTH: usize = size_of::<u32>();
-const HEAD: usize = size_of::<u64>() + LENGTH;
-/// The bytes of memory of a key: its entry, with the room of a table that has just grown, and its due time.
-const ENTRY: usize = size_of::<Entry>() * 3 / 2 + 2 * size_of::<u64>();
+/// A record is the time at which the key is due, the length of the encoded key, the key, and the state.
+const DUE: usize = size_of::<u64>();
+const HEAD: usize = DUE + size_of::<u32>();
 
 /// A key as it is on disk, with its state.
 pub(crate) struct Record<'a, K> {
@@ -57,21 +39,22 @@ fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a record is not what was written")
 }
 
-/// Parses a record: the key, and its state.
-fn parse<K: Key>(record: &[u8]) -> io::Result<(K, &[u8])> {
-    let length = record.get(HEAD - LENGTH..HEAD).and_then(|length| length.try_into().ok());
-    let end = HEAD + length.map(u32::from_le_bytes).ok_or_else(damaged)? as usize;
-    let (key, state) = record.split_at_checked(end).ok_or_else(damaged)?;
-    let key = bincode::deserialize(&key[HEAD..]).map_err(io::Error::other)?;
-    Ok((key, state))
+impl<'a, K: Key> Record<'a, K> {
+    fn parse(record: &'a [u8]) -> io::Result<Self> {
+        let (due, rest) = record.split_first_chunk().ok_or_else(damaged)?;
+        let (length, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (key, state) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
+        let key = bincode::deserialize(key).map_err(io::Error::other)?;
+        Ok(Self { key, due: EventTime(u64::from_le_bytes(*due)), state })
+    }
 }
 
 impl Cold {
     pub(crate) fn new(spill: Arc<Spill>) -> Self {
         let segments = Segments::new(Arc::clone(&spill));
-        let (index, calendar) = Default::default();
         spill.join();
-        Self { spill, index, calendar, segments, record: Vec::new(), read: Vec::new(), error: None }
+        let (index, record, read) = Default::default();
+        Self { spill, index, segments, record, read, error: None }
     }
 
     /// The number of keys.
@@ -81,25 +64,22 @@ impl Cold {
 
     /// The least time at which a key is due, or was.
     pub(crate) fn next(&self) -> Option<EventTime> {
-        self.calendar.keys().next().copied()
+        self.index.next()
     }
 
     /// Removes and returns the hashes of the keys that are due at a time.
-    pub(crate) fn due(&mut self, time: EventTime) -> Vec<u64> {
-        let mut due = self.calendar.remove(&time).unwrap_or_default();
-        let index = &self.index;
-        due.retain(|hash| index.find(*hash, |entry| entry.hash == *hash && entry.due == time).is_some());
-        due
+    pub(crate) fn due(&mut self, time: EventTime) -> Vec<ShortHash> {
+        self.index.due(time)
     }
 
     /// The place of a key with this hash, to sort by; [nowhere](Place::NOWHERE) if there is none.
-    pub(crate) fn place(&self, hash: u64) -> Place {
-        self.index.find(hash, |entry| entry.hash == hash).map_or(Place::NOWHERE, |entry| entry.place)
+    pub(crate) fn place(&self, hash: ShortHash) -> Place {
+        self.index.of(hash).next().map_or(Place::NOWHERE, |entry| entry.place())
     }
 
     /// The bytes of memory that this operator may use for keys in memory.
     pub(crate) fn room(&self) -> u64 {
-        let own = self.index.len() * ENTRY + self.segments.memory();
+        let own = self.index.memory() + self.segments.memory();
         let share = self.spill.share();
         // However many keys there are, those that change need some.
         share.saturating_sub(own as u64).max(share / 8)
@@ -117,14 +97,14 @@ impl Cold {
     /// memory. `due` is [`EventTime::MAX`] if it never is; `is_kept` says whether each snapshot needs it.
     pub(crate) fn put<K: Key>(
         &mut self,
-        (hash, key): (u64, &K),
+        (hash, key): (ShortHash, &K),
         (due, is_kept): (EventTime, bool),
         pack: impl FnOnce(&mut Vec<u8>) -> Result<bool, CodecError>,
     ) -> bool {
         if self.error.is_some() {
             return false;
         }
-        let written = self.write(hash, key, pack);
+        let written = self.write(key, due, pack);
         let place = match written {
             Ok(Some(place)) => place,
             Ok(None) => return false,
@@ -133,28 +113,24 @@ impl Cold {
                 return false;
             }
         };
-        self.index
-            .insert_unique(hash, Entry { hash, due, place, is_kept, is_changed: true }, |entry| entry.hash);
-        if due < EventTime::MAX {
-            self.calendar.entry(due).or_default().push(hash);
-        }
+        self.index.insert(hash, due, place, is_kept);
         self.spill.written(place.length());
         true
     }
 
     fn write<K: Key>(
         &mut self,
-        hash: u64,
         key: &K,
+        due: EventTime,
         pack: impl FnOnce(&mut Vec<u8>) -> Result<bool, CodecError>,
     ) -> io::Result<Option<Place>> {
         let record = &mut self.record;
         record.clear();
-        record.extend_from_slice(&hash.to_le_bytes());
-        record.extend_from_slice(&[0; LENGTH]);
+        record.extend_from_slice(&due.0.to_le_bytes());
+        record.resize(HEAD, 0);
         bincode::serialize_into(&mut *record, key).map_err(io::Error::other)?;
         let length = u32::try_from(record.len() - HEAD).map_err(io::Error::other)?;
-        record[HEAD - LENGTH..HEAD].copy_from_slice(&length.to_le_bytes());
+        record[DUE..HEAD].copy_from_slice(&length.to_le_bytes());
         if !pack(record).map_err(io::Error::other)? {
             return Ok(None);
         }
@@ -164,7 +140,7 @@ impl Cold {
     /// Removes the keys with these hashes and gives them to `found`, in the order of their places.
     pub(crate) fn take<K: Key>(
         &mut self,
-        hashes: &[u64],
+        hashes: &[ShortHash],
         mut found: impl FnMut(Record<'_, K>) -> Result<(), CodecError>,
     ) {
         let taken = self.each(hashes, true, |_, record| found(record));
@@ -178,52 +154,38 @@ impl Cold {
         whole: bool,
         mut found: impl FnMut(Record<'_, K>) -> Result<(), CodecError>,
     ) {
-        let mut changed = Vec::new();
-        for entry in self.index.iter_mut() {
-            if std::mem::take(&mut entry.is_changed) || whole {
-                changed.push(entry.hash);
-            }
-        }
-        changed.sort_unstable();
-        changed.dedup();
+        let changed = self.index.take_changed(whole);
         let read = self.each(&changed, false, |_, record| found(record));
         read.unwrap_or_else(|source| self.fail(source));
     }
 
     /// Gives the keys that each snapshot needs to `found`.
     pub(crate) fn kept<K: Key>(&mut self, mut found: impl FnMut(Record<'_, K>) -> Result<(), CodecError>) {
-        let mut kept: Vec<u64> =
-            self.index.iter().filter(|entry| entry.is_kept).map(|entry| entry.hash).collect();
-        kept.sort_unstable();
-        kept.dedup();
+        let kept = self.index.kept();
         let read = self.each(&kept, false, |is_kept, record| if is_kept { found(record) } else { Ok(()) });
         read.unwrap_or_else(|source| self.fail(source));
     }
 
     fn each<K: Key>(
         &mut self,
-        hashes: &[u64],
+        hashes: &[ShortHash],
         removes: bool,
         mut found: impl FnMut(bool, Record<'_, K>) -> Result<(), CodecError>,
     ) -> io::Result<()> {
-        let index = &self.index;
-        let mut entries: Vec<Entry> = hashes
-            .iter()
-            .flat_map(|hash| index.iter_hash(*hash).filter(move |entry| entry.hash == *hash))
-            .copied()
-            .collect();
-        entries.sort_unstable_by_key(|entry| entry.place);
+        let mut entries: Vec<Entry> = hashes.iter().flat_map(|hash| self.index.of(*hash)).collect();
+        entries.sort_unstable_by_key(Entry::place);
         let mut read = std::mem::take(&mut self.read);
         let mut rest = &entries[..];
         while let Some(first) = rest.first() {
-            let (near, others) = rest.split_at(self.segments.near(rest.iter().map(|entry| entry.place)));
+            let (near, others) = rest.split_at(self.segments.near(rest.iter().map(Entry::place)));
             rest = others;
-            self.segments.read(first.place, near.last().map_or(first.place, |last| last.place), &mut read)?;
-            for Entry { hash, due, place, is_kept, .. } in near {
-                let (key, state) = parse(place.of(first.place, &read)?)?;
-                found(*is_kept, Record { key, due: *due, state }).map_err(io::Error::other)?;
+            let (start, end) = (first.place(), near.last().unwrap_or(first).place());
+            self.segments.read(start, end, &mut read)?;
+            for entry in near {
+                let record = Record::parse(entry.place().of(start, &read)?)?;
+                found(entry.is_kept, record).map_err(io::Error::other)?;
                 if removes {
-                    self.remove(*hash, *place);
+                    self.remove(entry.hash, entry.place());
                 }
             }
             self.spill.counts().reads.fetch_add(near.len() as u64, Ordering::Relaxed);
@@ -232,9 +194,8 @@ impl Cold {
         Ok(())
     }
 
-    fn remove(&mut self, hash: u64, place: Place) {
-        if let Ok(entry) = self.index.find_entry(hash, |entry| entry.place == place) {
-            entry.remove();
+    fn remove(&mut self, hash: ShortHash, place: Place) {
+        if self.index.remove(hash, place) {
             self.segments.free(place);
             self.spill.removed(1, place.length());
         }
@@ -247,20 +208,14 @@ impl Cold {
         moved.unwrap_or_else(|source| self.fail(source));
     }
 
-    fn empty(&mut self, segment: u32) -> io::Result<()> {
-        let mut places: Vec<(Place, u64)> = self
-            .index
-            .iter()
-            .filter(|entry| Segments::is_in(entry.place, segment))
-            .map(|entry| (entry.place, entry.hash))
-            .collect();
-        places.sort_unstable();
-        for (place, hash) in places {
+    fn empty(&mut self, segment: u16) -> io::Result<()> {
+        let mut entries: Vec<Entry> = self.index.in_segment(segment).collect();
+        entries.sort_unstable_by_key(Entry::place);
+        for entry in entries {
+            let place = entry.place();
             self.segments.read(place, place, &mut self.record)?;
             let moved = self.segments.append(&self.record)?;
-            if let Some(entry) = self.index.find_mut(hash, |entry| entry.place == place) {
-                entry.place = moved;
-            }
+            self.index.set_place(entry.hash, place, moved);
             self.segments.free(place);
         }
         Ok(())
@@ -285,8 +240,7 @@ impl Cold {
 
 impl Drop for Cold {
     fn drop(&mut self) {
-        let bytes = self.index.iter().map(|entry| entry.place.length()).sum();
-        self.spill.removed(self.index.len() as u64, bytes);
+        self.spill.removed(self.index.len() as u64, self.index.bytes());
     }
 }
 
@@ -303,7 +257,7 @@ mod tests {
         std::env::temp_dir().join(format!("telemetra-{name}-{}", std::process::id()))
     }
 
-    fn put(cold: &mut Cold, hash: u64, key: &str, due: u64, state: &[u8]) -> bool {
+    fn put(cold: &mut Cold, hash: ShortHash, key: &str, due: u64, state: &[u8]) -> bool {
         let is_kept = state.is_empty();
         cold.put((hash, &key.to_owned()), (EventTime(due), is_kept), |into| {
             into.extend_from_slice(state);
@@ -311,7 +265,7 @@ mod tests {
         })
     }
 
-    fn taken(cold: &mut Cold, hashes: &[u64]) -> Vec<(String, u64, Vec<u8>)> {
+    fn taken(cold: &mut Cold, hashes: &[ShortHash]) -> Vec<(String, u64, Vec<u8>)> {
         let mut found = Vec::new();
         cold.take(hashes, |Record { key, due, state }| {
             found.push((key, due.0, state.to_vec()));
@@ -372,12 +326,12 @@ mod tests {
         let folder = folder("near");
         let mut cold = cold(&folder);
         // The first are in the file, the last in the buffer; a gap is small, or more than a page.
-        let state = |hash: u64| vec![hash as u8; 100 + hash as usize % 50];
+        let state = |hash: ShortHash| vec![hash as u8; 100 + hash as usize % 50];
         let all = 0..12_000;
         all.clone().for_each(|hash| assert!(put(&mut cold, hash, &hash.to_string(), 1, &state(hash))));
-        let gone: Vec<u64> = all.clone().filter(|hash| hash % 3 == 0 || hash % 1_000 < 100).collect();
+        let gone: Vec<ShortHash> = all.clone().filter(|hash| hash % 3 == 0 || hash % 1_000 < 100).collect();
         assert_eq!(taken(&mut cold, &gone).len(), gone.len());
-        let left: Vec<u64> = all.filter(|hash| !gone.contains(hash)).collect();
+        let left: Vec<ShortHash> = all.filter(|hash| !gone.contains(hash)).collect();
         let expected: Vec<_> = left.iter().map(|hash| (hash.to_string(), 1, state(*hash))).collect();
         assert_eq!(taken(&mut cold, &left), expected);
         std::fs::remove_dir(&folder).expect("no file is left in it");

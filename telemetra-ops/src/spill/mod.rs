@@ -5,6 +5,7 @@
 
 pub(crate) mod cold;
 pub(crate) mod hot;
+pub(crate) mod index;
 pub(crate) mod segments;
 pub(crate) mod waiting;
 

@@ -11,14 +11,14 @@ use crate::spill::Spill;
 /// The place of a record.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
-    segment: u32,
-    offset: u32,
-    length: u32,
+    pub(crate) segment: u16,
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
 }
 
 impl Place {
     /// A place after all others, of no record.
-    pub(crate) const NOWHERE: Self = Self { segment: u32::MAX, offset: u32::MAX, length: 0 };
+    pub(crate) const NOWHERE: Self = Self { segment: u16::MAX, offset: u32::MAX, length: 0 };
 
     pub(crate) fn length(self) -> u64 {
         self.length.into()
@@ -57,9 +57,9 @@ struct Segment {
 #[derive(Debug)]
 pub(crate) struct Segments {
     spill: Arc<Spill>,
-    segments: BTreeMap<u32, Segment>,
+    segments: BTreeMap<u16, Segment>,
     /// The newest segment, and what is not yet written to it.
-    newest: u32,
+    newest: u16,
     buffer: Vec<u8>,
     size: u32,
 }
@@ -138,7 +138,7 @@ impl Segments {
 
     /// The segment that should be emptied by moving its records, if most of what the files contain is not
     /// needed.
-    pub(crate) fn sparsest(&self) -> Option<u32> {
+    pub(crate) fn sparsest(&self) -> Option<u16> {
         let (mut written, mut live) = (0, 0);
         for segment in self.segments.values() {
             written += u64::from(segment.written);
@@ -149,11 +149,6 @@ impl Segments {
         }
         let full = self.segments.iter().filter(|(number, _)| **number != self.newest);
         full.min_by_key(|(_, segment)| segment.live).map(|(number, _)| *number)
-    }
-
-    /// Returns whether a record is in this segment.
-    pub(crate) fn is_in(place: Place, segment: u32) -> bool {
-        place.segment == segment
     }
 
     /// The bytes of memory.
@@ -168,7 +163,8 @@ impl Segments {
         if self.segments.get(&self.newest).is_some_and(|last| last.live == 0) {
             self.segments.remove(&self.newest);
         }
-        self.newest += 1;
+        let mut free = (0..Place::NOWHERE.segment).filter(|number| !self.segments.contains_key(number));
+        self.newest = free.next().ok_or_else(|| io::Error::other("there are too many files of state"))?;
         self.segments.insert(self.newest, Segment { file, written: 0, live: 0 });
         Ok(())
     }

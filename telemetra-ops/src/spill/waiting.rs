@@ -1,6 +1,7 @@
 //! The arrivals at one time for keys that are not in memory, in rounds of so many keys.
 
 use crate::spill::cold::Cold;
+use crate::spill::index::ShortHash;
 use crate::spill::segments::Place;
 
 /// The least number of keys of a round: fewer are not worth it.
@@ -10,18 +11,18 @@ const LEAST: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Waiting<A> {
     /// By hash, and for each in the order in which they arrived.
-    arrivals: Vec<(u64, Option<A>)>,
+    arrivals: Vec<(ShortHash, Option<A>)>,
     /// The hashes, in the order of the places of their keys, and each once.
-    hashes: Vec<(Place, u64)>,
+    hashes: Vec<(Place, ShortHash)>,
     done: usize,
 }
 
 impl<A> Waiting<A> {
-    pub(crate) fn new(arrivals: Vec<(u64, A)>, due: Vec<u64>, cold: &Cold) -> Self {
+    pub(crate) fn new(arrivals: Vec<(ShortHash, A)>, due: Vec<ShortHash>, cold: &Cold) -> Self {
         let mut arrivals: Vec<_> =
             arrivals.into_iter().map(|(hash, arrival)| (hash, Some(arrival))).collect();
         arrivals.sort_by_key(|(hash, _)| *hash);
-        let mut hashes: Vec<u64> = arrivals.iter().map(|(hash, _)| *hash).chain(due).collect();
+        let mut hashes: Vec<ShortHash> = arrivals.iter().map(|(hash, _)| *hash).chain(due).collect();
         hashes.sort_unstable();
         hashes.dedup();
         let mut hashes: Vec<_> = hashes.into_iter().map(|hash| (cold.place(hash), hash)).collect();
@@ -44,15 +45,15 @@ impl<A> Waiting<A> {
     }
 
     /// The hashes of the next round, of so many; empty if nothing is left.
-    pub(crate) fn next(&mut self, number: usize) -> Vec<u64> {
+    pub(crate) fn next(&mut self, number: usize) -> Vec<ShortHash> {
         let left = self.hashes.iter().skip(self.done).take(number);
-        let round: Vec<u64> = left.map(|(_, hash)| *hash).collect();
+        let round: Vec<ShortHash> = left.map(|(_, hash)| *hash).collect();
         self.done += round.len();
         round
     }
 
     /// Takes the arrivals for the keys of a hash.
-    pub(crate) fn take(&mut self, hash: u64) -> impl Iterator<Item = A> + '_ {
+    pub(crate) fn take(&mut self, hash: ShortHash) -> impl Iterator<Item = A> + '_ {
         let first = self.arrivals.partition_point(|(other, _)| *other < hash);
         let own = self.arrivals[first..].iter_mut().take_while(move |(other, _)| *other == hash);
         own.filter_map(|(_, arrival)| arrival.take())
