@@ -36,7 +36,10 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         let is_cold =
             |((key, _), _): &mut Arrival<K, S>| keys.find(key_hash(&key.as_ref()), key.as_ref()).is_none();
         let others = arrivals.extract_if(.., is_cold);
-        spill.put_off(time, others.map(|arrival| (short_hash(key_hash(&arrival.0.0.as_ref())), arrival)).collect());
+        spill.put_off(
+            time,
+            others.map(|arrival| (short_hash(key_hash(&arrival.0.0.as_ref())), arrival)).collect(),
+        );
     }
 
     /// Returns the next keys that are due at a time, and arrivals, of those that were not in memory then; `None`
