@@ -18,6 +18,7 @@ mod error;
 mod ident;
 pub mod json;
 mod key;
+mod lazy;
 mod micro;
 mod migration;
 mod read;

@@ -4,13 +4,13 @@
 //! it is only memory. So the summaries that no correction can reach are kept as bytes, one after the other, and
 //! the windows in a row that have the same events share one.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::io::Read;
 use std::sync::Arc;
 
-use bincode::Options;
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::settled::{Run, Settled};
 use crate::data::Data;
 use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
@@ -28,82 +28,13 @@ pub(super) struct KeptSummaries<S> {
     windows: u32,
 }
 
-/// Windows in a row that share a summary.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(bound = "S: Data")]
-struct Run<S> {
-    /// The end of the last window.
-    end: EventTime,
-    windows: u32,
-    /// The boundary of the last correction, if there was one. A window that was not corrected since it ended
-    /// has changed last at its end.
-    revised: EventTime,
-    value: Arc<S>,
-}
-
-/// Summaries as bytes, oldest first.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Settled {
-    bytes: VecDeque<u8>,
-    /// The end of the run before the first.
-    before: EventTime,
-    /// The end of the first window.
-    first: EventTime,
-    /// The end of the last window.
-    last: EventTime,
-    /// The boundary of the last change of one.
-    changed: EventTime,
-    /// True if a summary was not the same after decoding: this key keeps all others as they are.
-    refused: bool,
-}
-
-/// A run as bytes, before its summary: the time from the end of the run before, the number of windows, and the
-/// time from the end of the first window to the last correction.
-type Header = (u64, u32, u64);
-
 /// The counts of an [`Arc`].
 const COUNTS: usize = 2 * size_of::<usize>();
-/// Most runs take fewer bytes.
-const ROOM: usize = 256;
-
-fn encoding() -> impl Options {
-    bincode::DefaultOptions::new()
-}
 
 impl<S> Default for KeptSummaries<S> {
     fn default() -> Self {
         Self { first: None, settled: Settled::default(), open: VecDeque::new(), windows: 0 }
     }
-}
-
-impl<S> Run<S> {
-    fn single(end: EventTime, value: Arc<S>, revised: EventTime) -> Self {
-        Self { end, windows: 1, revised, value }
-    }
-
-    fn first(&self, spec: WindowSpec) -> EventTime {
-        self.end.minus(u64::from(self.windows - 1) * spec.slide())
-    }
-
-    /// The end, the summary and the boundary of the last change of each window.
-    fn each(&self, spec: WindowSpec) -> impl Iterator<Item = (EventTime, Arc<S>, EventTime)> + use<S> {
-        let (first, revised, value) = (self.first(spec), self.revised, Arc::clone(&self.value));
-        (0..u64::from(self.windows)).map(move |n| {
-            let end = first.plus(n * spec.slide());
-            (end, Arc::clone(&value), revised.max(end))
-        })
-    }
-}
-
-/// Reads a run; `before` is the end of the run before it.
-fn read_run<S: Data>(mut from: impl Read, before: EventTime, spec: WindowSpec) -> Option<Run<S>> {
-    let (since, windows, revised): Header = encoding().deserialize_from(&mut from).ok()?;
-    let value = Arc::new(encoding().deserialize_from(from).ok()?);
-    let mut run = Run { end: before.plus(since), windows, revised: EventTime::MIN, value };
-    if revised > 0 {
-        run.revised = run.first(spec).plus(revised);
-    }
-    Some(run)
 }
 
 impl<S: Data> KeptSummaries<S> {
@@ -129,7 +60,7 @@ impl<S: Data> KeptSummaries<S> {
 
     /// See [`WindowState::peek_deeper`](super::window_state::WindowState::peek_deeper).
     pub(super) fn peek_deeper(&self) -> u64 {
-        self.open.back().map_or(0, |run| Arc::strong_count(&run.value) as u64)
+        self.open.back().map_or(0, |run| run.value.peek())
     }
 
     /// The end of the oldest window.
@@ -139,16 +70,25 @@ impl<S: Data> KeptSummaries<S> {
         first.or_else(|| self.open.front().map(|run| run.first(spec)))
     }
 
-    /// The end and the summary of the newest window, if it may still be corrected.
-    pub(super) fn newest(&self) -> Option<(EventTime, &Arc<S>)> {
-        self.open.back().map(|run| (run.end, &run.value))
+    /// The newest summary, if it may still be corrected.
+    pub(super) fn newest(&self) -> Option<Arc<S>> {
+        self.open.back()?.value.get().map(Cow::into_owned)
+    }
+
+    /// Adds a window that has ended with the summary of the one before it, and returns that; `None` if there is
+    /// none, or it cannot be corrected any more.
+    pub(super) fn repeat(&mut self, spec: WindowSpec, end: EventTime) -> Option<Arc<S>> {
+        let run = self.open.back_mut().filter(|run| run.end.plus(spec.slide()) == end)?;
+        let value = run.value.get()?.into_owned();
+        (run.end, run.windows, self.windows) = (end, run.windows + 1, self.windows + 1);
+        Some(value)
     }
 
     /// Adds the summary of a window that has ended.
     pub(super) fn push(&mut self, spec: WindowSpec, end: EventTime, value: &Arc<S>) {
         self.windows += 1;
         match self.open.back_mut() {
-            Some(run) if Arc::ptr_eq(&run.value, value) && run.end.plus(spec.slide()) == end => {
+            Some(run) if run.value.is_at(value) && run.end.plus(spec.slide()) == end => {
                 (run.end, run.windows) = (end, run.windows + 1);
             }
             _ => {
@@ -186,10 +126,10 @@ impl<S: Data> KeptSummaries<S> {
             return None;
         }
         let run = &mut self.open[index];
-        let old = Arc::clone(&run.value);
+        let old = run.value.clone();
         let (after, before) = ((run.end - end) / spec.slide(), (end - run.first(spec)) / spec.slide());
         let part = |end, windows: u64| {
-            let (value, revised) = (Arc::clone(&old), run.revised);
+            let (value, revised) = (old.clone(), run.revised);
             (windows > 0).then_some(Run { end, windows: windows as u32, revised, value })
         };
         let (older, newer) = (part(end.minus(spec.slide()), before), part(run.end, after));
@@ -200,7 +140,7 @@ impl<S: Data> KeptSummaries<S> {
         if let Some(older) = older {
             self.open.insert(index, older);
         }
-        Some(old)
+        old.get().map(Cow::into_owned)
     }
 
     /// Removes the oldest windows of which `is_retired` says that they are beyond the horizon, and gives them
@@ -216,7 +156,9 @@ impl<S: Data> KeptSummaries<S> {
                 self.first = self.settled.pop(spec);
             }
             let Some(run) = self.first.as_mut().or_else(|| self.open.front_mut()) else { return };
-            gone(end, Arc::clone(&run.value));
+            if let Some(value) = run.value.load() {
+                gone(end, Arc::clone(value));
+            }
             (run.windows, self.windows) = (run.windows - 1, self.windows - 1);
             if run.windows > 0 {
                 continue;
@@ -236,7 +178,7 @@ impl<S: Data> KeptSummaries<S> {
                 Some(last)
                     if last.end.plus(spec.slide()) == run.first(spec)
                         && last.revised == run.revised
-                        && last.value == run.value =>
+                        && last.value.get() == run.value.get() =>
                 {
                     (last.end, last.windows) = (run.end, last.windows + run.windows);
                 }
@@ -256,6 +198,12 @@ impl<S: Data> KeptSummaries<S> {
             self.open.pop_front();
         }
         shrink(&mut self.open);
+    }
+
+    /// Gives up the summaries that may still be corrected for their encoding, until they are needed. Returns false if
+    /// one would not be the same after decoding.
+    pub(super) fn encode(&mut self) -> bool {
+        self.open.iter_mut().all(|run| run.value.encode(PartialEq::eq))
     }
 
     /// The windows that changed after a boundary, oldest first: the end and the summary of each.
@@ -283,61 +231,14 @@ impl<S: Data> KeptSummaries<S> {
     }
 }
 
-impl Settled {
-    /// Adds a run, with `bytes` as a buffer. Returns whether its summary can be kept as bytes.
-    fn add<S: Data>(&mut self, spec: WindowSpec, run: &Run<S>, bytes: &mut Vec<u8>) -> bool {
-        if self.bytes.is_empty() {
-            (self.before, self.first, self.last) = (EventTime::MIN, run.first(spec), EventTime::MIN);
-        }
-        bytes.clear();
-        bytes.reserve(ROOM);
-        let header: Header =
-            (run.end - self.last, run.windows, run.revised.0.saturating_sub(run.first(spec).0));
-        let encoded = encoding().serialize_into(&mut *bytes, &(header, &*run.value));
-        let read = || encoding().deserialize_from::<_, (Header, S)>(&bytes[..]).ok();
-        let is_same = encoded.is_ok() && read().is_some_and(|(_, value)| value == *run.value);
-        self.refused = !is_same;
-        if is_same {
-            grow(&mut self.bytes, bytes.len());
-            self.bytes.extend(&*bytes);
-            self.last = run.end;
-            self.changed = self.changed.max(run.revised).max(run.end);
-        }
-        is_same
-    }
-
-    /// Removes the first run.
-    fn pop<S: Data>(&mut self, spec: WindowSpec) -> Option<Run<S>> {
-        let all = &*self.bytes.make_contiguous();
-        let (length, mut rest) = (all.len(), all);
-        let run: Run<S> = read_run(&mut rest, self.before, spec)?;
-        self.before = run.end;
-        let read = length - rest.len();
-        if let Ok((since, windows, _)) = encoding().deserialize_from::<_, Header>(rest) {
-            self.first = self.before.plus(since).minus(u64::from(windows.max(1) - 1) * spec.slide());
-        }
-        self.bytes.drain(..read);
-        shrink(&mut self.bytes);
-        Some(run)
-    }
-
-    /// The runs, oldest first.
-    fn runs<S: Data>(&self, spec: WindowSpec) -> impl Iterator<Item = Run<S>> + '_ {
-        let (older, newer) = self.bytes.as_slices();
-        let (mut bytes, mut before) = (older.chain(newer), self.before);
-        std::iter::from_fn(move || {
-            let run = read_run::<S>(&mut bytes, before, spec)?;
-            before = run.end;
-            Some(run)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use bincode::Options;
+
     use super::*;
+    use crate::lazy::{Lazy, encoding};
 
     fn spec() -> WindowSpec {
         WindowSpec::tumbling(Duration::from_millis(10)).unwrap_or_default()
@@ -359,8 +260,41 @@ mod tests {
         let (kept, value) = three();
         assert_eq!(kept.open.iter().map(|run| run.windows).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(kept.len(), 3);
-        assert_eq!(kept.newest(), Some((EventTime(40), &value)));
+        assert!(kept.open.back().is_some_and(|run| run.value.is_at(&value)));
         assert_eq!(all(&kept), [(10, 7), (20, 7), (40, 7)]);
+    }
+
+    #[test]
+    fn encoded_summaries_are_the_same_in_all_uses() {
+        let encoded = || {
+            let (mut kept, _) = three();
+            assert!(kept.encode() && kept.open.iter().all(|run| matches!(run.value, Lazy::Encoded(_))));
+            kept
+        };
+        assert_eq!(all(&encoded()), [(10, 7), (20, 7), (40, 7)]);
+        // The windows after it may have the same summary, and it stays encoded.
+        let mut kept = encoded();
+        assert_eq!((kept.repeat(spec(), EventTime(60)), kept.len()), (None, 3));
+        assert_eq!((kept.repeat(spec(), EventTime(50)).as_deref(), kept.len()), (Some(&7), 4));
+        assert!(matches!(kept.open[1], Run { windows: 2, value: Lazy::Encoded(_), .. }));
+        // Corrected in the middle of a run.
+        assert_eq!(kept.set(spec(), EventTime(20), Arc::new(8), EventTime(60)).as_deref(), Some(&7));
+        assert_eq!(all(&kept), [(10, 7), (20, 8), (40, 7), (50, 7)]);
+        // Settled, in part, and retired from there.
+        for settled in [15, 45] {
+            let mut kept = encoded();
+            kept.settle(spec(), EventTime(settled));
+            assert_eq!((kept.open.len(), all(&kept).len()), (if settled == 15 { 2 } else { 0 }, 3));
+            let mut gone = Vec::new();
+            kept.retire(spec(), |end| end <= EventTime(20), |end, value| gone.push((end.0, *value)));
+            assert_eq!((gone, all(&kept)), (vec![(10, 7), (20, 7)], vec![(40, 7)]));
+        }
+        // Packed and read.
+        let bytes = encoding().serialize(&encoded()).unwrap_or_default();
+        let read: KeptSummaries<u64> = encoding().deserialize(&bytes).unwrap_or_default();
+        assert_eq!(all(&read), all(&encoded()));
+        let decoded = encoding().serialize(&three().0).unwrap_or_default();
+        assert_eq!(decoded, bytes);
     }
 
     #[test]
@@ -396,7 +330,7 @@ mod tests {
             kept.push(spec(), EventTime(number), &Arc::new(Forgetful { number }));
         }
         kept.settle(spec(), EventTime(41));
-        assert!(kept.settled.refused && kept.settled.bytes.is_empty());
+        assert!(kept.settled.refused && kept.settled.bytes.is_empty() && !kept.encode());
         let found: Vec<_> =
             kept.changed_after(spec(), EventTime::MIN).map(|(_, value)| value.number).collect();
         assert_eq!(found, [10, 20]);
@@ -406,7 +340,7 @@ mod tests {
     fn a_window_is_settled_once_the_time_has_passed_its_end() {
         let (mut kept, value) = three();
         kept.settle(spec(), EventTime(40));
-        assert_eq!(kept.newest(), Some((EventTime(40), &value)));
+        assert!(kept.open.back().is_some_and(|run| run.value.is_at(&value)));
         assert_eq!((kept.open.len(), all(&kept).len()), (1, 3));
         let mut gone = Vec::new();
         kept.retire(spec(), |end| end <= EventTime(20), |end, _| gone.push(end.0));

@@ -42,6 +42,7 @@ pub(crate) mod quantiles;
 mod quantiles_of;
 pub(crate) mod sample;
 pub(crate) mod sessions;
+mod settled;
 pub(crate) mod space_saving;
 pub(crate) mod subtract;
 pub(crate) mod sum;

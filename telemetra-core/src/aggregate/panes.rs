@@ -14,6 +14,7 @@ use crate::aggregate::key_state::KeyState;
 use crate::aggregate::window_state::WindowState;
 use crate::aggregate::{Accumulator, Sliding};
 use crate::codec::CodecError;
+use crate::lazy::Lazy;
 use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowRules, WindowSpec};
@@ -69,9 +70,10 @@ impl<A: Accumulator> Default for Rolling<A> {
 
 /// A pane. `changed` is the boundary of the last change, so that a checkpoint writes only what is new.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "A: Accumulator")]
 struct Pane<A> {
     start: EventTime,
-    partial: A,
+    partial: Lazy<A>,
     changed: EventTime,
 }
 
@@ -137,11 +139,13 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         let start = boundary.minus(spec.size());
         if self.panes.back().is_some_and(|pane| pane.start >= start) {
             // A quiet key mostly has the same panes in its next window: one value for both.
-            let last =
-                self.summaries.newest().filter(|(end, _)| *end == closed && !self.differs(&spec, boundary));
-            let value = last.map(|(_, value)| Arc::clone(value));
-            let value = value.unwrap_or_else(|| Arc::new(self.finish(&spec, boundary)));
-            self.summaries.push(spec, boundary, &value);
+            let differs = self.differs(&spec, boundary);
+            let same = if differs { None } else { self.summaries.repeat(spec, boundary) };
+            let value = same.unwrap_or_else(|| {
+                let value = Arc::new(self.finish(&spec, boundary));
+                self.summaries.push(spec, boundary, &value);
+                value
+            });
             emit(Summary { window: spec.window_ending(boundary), value }, 1);
         }
         let oldest = rules.oldest_pane(boundary);
@@ -197,9 +201,8 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
 
     fn open_summary(&self, window: Window) -> Summary<A::Output> {
         let mut aggregate = A::default();
-        for pane in self.panes.iter().filter(|pane| window.contains(pane.start)) {
-            aggregate.merge(&pane.partial);
-        }
+        let panes = self.panes.iter().filter(|pane| window.contains(pane.start));
+        panes.filter_map(|pane| pane.partial.get()).for_each(|partial| aggregate.merge(&partial));
         Summary { window, value: Arc::new(aggregate.finish()) }
     }
 
@@ -211,8 +214,13 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
     /// The encoded sizes of the newest pane and the newest summary, for estimates; `None` if there is none,
     /// or it cannot be encoded. Costs as much as encoding both.
     fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
-        let pane = self.panes.back().and_then(|pane| bincode::serialized_size(&pane.partial).ok());
-        (pane, self.summaries.newest().and_then(|(_, value)| bincode::serialized_size(&**value).ok()))
+        let pane = self.panes.back().and_then(|pane| pane.partial.get());
+        let pane = pane.and_then(|partial| bincode::serialized_size(&*partial).ok());
+        (pane, self.summaries.newest().and_then(|value| bincode::serialized_size(&*value).ok()))
+    }
+
+    fn encode(&mut self) -> bool {
+        self.summaries.encode() && self.panes.iter_mut().all(|pane| pane.partial.encode(|_, _| true))
     }
 
     fn pack(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
@@ -242,7 +250,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
                 .panes
                 .iter()
                 .filter(|pane| pane.changed > since)
-                .map(|pane| (pane.start, pane.partial.clone()))
+                .filter_map(|pane| Some((pane.start, pane.partial.get()?.into_owned())))
                 .collect(),
             summaries: self.summaries.changed_after(rules.windows, since).collect(),
         };
@@ -253,7 +261,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
     /// part replaces.
     fn restore(&mut self, rules: &WindowRules, state: KeyState<A>, boundary: EventTime) {
         for (start, partial) in state.panes {
-            let pane = Pane { start, partial, changed: boundary };
+            let pane = Pane { start, partial: Lazy::Decoded(partial), changed: boundary };
             match self.panes.binary_search_by_key(&start, |pane| pane.start) {
                 Ok(index) => self.panes[index] = pane,
                 Err(index) => {
@@ -318,11 +326,15 @@ impl<A: Accumulator> KeyWindows<A> {
         let index = self.first_from(spec, start);
         match self.panes.get_mut(index) {
             Some(pane) if pane.start == start => {
-                pane.partial.merge(&partial);
+                match pane.partial.load() {
+                    Some(known) => known.merge(&partial),
+                    None => pane.partial = Lazy::Decoded(partial),
+                }
                 pane.changed = boundary;
             }
             _ => {
                 grow(&mut self.panes, 1);
+                let partial = Lazy::Decoded(partial);
                 self.panes.insert(index, Pane { start, partial, changed: boundary });
             }
         }
@@ -378,11 +390,11 @@ impl<A: Accumulator> KeyWindows<A> {
         let few = if spec.panes_per_window() > FEW as u64 { FEW } else { FEW - 1 };
         if panes.clone().nth(few).is_none() {
             self.rolling = None;
-            let mut panes = panes.map(|pane| &pane.partial);
-            let Some(oldest) = panes.next() else { return A::default().finish() };
-            let Some(second) = panes.next() else { return oldest.finish() };
-            let mut merged = oldest.clone();
-            [second].into_iter().chain(panes).for_each(|pane| merged.merge(pane));
+            let mut partials = panes.filter_map(|pane| pane.partial.get());
+            let Some(oldest) = partials.next() else { return A::default().finish() };
+            let Some(second) = partials.next() else { return oldest.finish() };
+            let mut merged = oldest.into_owned();
+            [second].into_iter().chain(partials).for_each(|partial| merged.merge(&partial));
             return merged.finish();
         }
         let mut rolling = self.rolling.take().unwrap_or_default();
@@ -392,10 +404,11 @@ impl<A: Accumulator> KeyWindows<A> {
             let earlier = self.panes.range(..first).rev();
             let left = earlier.take_while(|pane| pane.start >= rolling.from).count();
             let left = self.panes.range(first - left..first).take_while(|pane| pane.start < rolling.to);
-            left.for_each(|pane| rolling.sliding.pop(&pane.partial));
+            left.filter_map(|pane| pane.partial.get()).for_each(|partial| rolling.sliding.pop(&partial));
         }
         let new = self.panes.range(self.first_from(spec, start.max(rolling.to))..);
-        new.take_while(|pane| pane.start < end).for_each(|pane| rolling.sliding.push(&pane.partial));
+        let new = new.take_while(|pane| pane.start < end).filter_map(|pane| pane.partial.get());
+        new.for_each(|partial| rolling.sliding.push(&partial));
         (rolling.from, rolling.to) = (start, end);
         self.rolling.insert(rolling).sliding.finish()
     }

@@ -24,6 +24,13 @@ pub trait WindowState: Default + 'static {
     /// True if the state of a key can be [packed](Self::pack). Default: false.
     const PACKS: bool = false;
 
+    /// Gives up accumulators and summaries for their encodings until they are needed, before the state is
+    /// [packed](Self::pack) to leave memory. Returns false if one cannot be decoded from it, or a summary would not be
+    /// the same: then the key must stay. Default: does nothing.
+    fn encode(&mut self) -> bool {
+        true
+    }
+
     /// Writes all of the state as bytes, without what can be computed anew. Only called if it
     /// [can](Self::PACKS).
     ///

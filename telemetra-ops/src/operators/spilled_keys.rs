@@ -27,6 +27,11 @@ pub(super) trait Packed {
     /// The estimated bytes of memory that it points to, without what is [counted by the record](HEAP).
     fn heap(&self) -> usize;
 
+    /// Prepares the state of a key that leaves memory. Returns false if the key must stay. Default: it may leave.
+    fn prepare(&mut self) -> bool {
+        true
+    }
+
     /// Appends the state. Returns whether that is all of it: otherwise the key must stay in memory.
     fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError>;
 }
@@ -143,7 +148,9 @@ impl<A> SpilledKeys<A> {
             let Departure { due, is_kept, is_last } = departure(slot, state);
             if waits && is_last {
                 hot.put_last(slot);
-            } else if cold.put((short_hash(hash), key), (due, is_kept), |into| state.pack_into(into)) {
+            } else if state.prepare()
+                && cold.put((short_hash(hash), key), (due, is_kept), |into| state.pack_into(into))
+            {
                 keys.remove(slot);
                 hot.remove(slot);
                 left.push(slot);

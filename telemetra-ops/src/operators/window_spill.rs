@@ -19,6 +19,10 @@ impl<W: WindowState> Packed for WindowKey<W, ()> {
         self.windows.memory()
     }
 
+    fn prepare(&mut self) -> bool {
+        self.windows.encode()
+    }
+
     fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError> {
         self.windows.pack(bytes).map(|()| true)
     }

@@ -13,6 +13,7 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
+use crate::lazy::{Lazy, byte_queue, encoding};
 use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
@@ -22,9 +23,10 @@ use crate::time::window::WindowSpec;
 #[serde(bound = "S: Data")]
 pub(super) struct Contents<S> {
     /// The summaries of windows that are not settled: each from a window's end on, up to the next.
-    open: VecDeque<(EventTime, Arc<S>)>,
+    open: VecDeque<(EventTime, Lazy<Arc<S>>)>,
     /// The settled windows that ended at a multiple of their size, oldest first: of each the number of bytes
     /// that follow, the end, and the summary.
+    #[serde(with = "byte_queue")]
     settled: VecDeque<u8>,
     /// The end of the first of these.
     first: EventTime,
@@ -46,8 +48,12 @@ impl<S> Default for Contents<S> {
 /// The bytes of the length of a settled window.
 const LENGTH: usize = size_of::<u32>();
 
-fn encoding() -> impl Options {
-    bincode::DefaultOptions::new()
+/// A settled window as bytes; `None` if its summary cannot be encoded.
+fn record<S: Data>(end: EventTime, value: &Lazy<Arc<S>>) -> Option<Vec<u8>> {
+    match value {
+        Lazy::Decoded(value) => encoding().serialize(&(end.0, &**value)).ok(),
+        Lazy::Encoded(value) => Some([&encoding().serialize(&end.0).ok()?, &**value].concat()),
+    }
 }
 
 /// Some bytes of a queue; `None` if it has fewer.
@@ -68,7 +74,8 @@ impl<S: Data> Contents<S> {
     /// the other summaries are those of the windows.
     pub(super) fn memory(&self) -> usize {
         let summary = size_of::<(EventTime, Arc<S>)>();
-        let queues = self.settled.capacity() + (self.open.capacity() + self.shared.capacity()) * summary;
+        let open = self.open.capacity() * size_of::<(EventTime, Lazy<Arc<S>>)>();
+        let queues = self.settled.capacity() + open + self.shared.capacity() * summary;
         size_of::<Self>() + queues + self.shared.len() * size_of::<S>()
     }
 
@@ -84,7 +91,7 @@ impl<S: Data> Contents<S> {
     pub(super) fn peek_deeper(&self) -> u64 {
         let ends = [self.open.front(), self.open.back()].into_iter().flatten();
         let bytes = self.settled.front().map_or(0, |byte| u64::from(*byte));
-        ends.fold(bytes, |all, (_, value)| all ^ Arc::strong_count(value) as u64)
+        ends.fold(bytes, |all, (_, value)| all ^ value.peek())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -108,20 +115,22 @@ impl<S: Data> Contents<S> {
         }
         if is_newest {
             match self.open.back_mut() {
-                // The newest of equal summaries is held here as long as elsewhere.
-                Some((first, held)) if *first == end || Arc::ptr_eq(held, value) || held == value => {
-                    *held = Arc::clone(value);
+                Some((first, held)) if *first == end || held.equals(value) => {
+                    // The newest of equal summaries is held here as long as elsewhere.
+                    if *first == end || matches!(held, Lazy::Decoded(_)) {
+                        *held = Lazy::Decoded(Arc::clone(value));
+                    }
                 }
                 _ => {
                     grow(&mut self.open, 1);
-                    self.open.push_back((end, Arc::clone(value)));
+                    self.open.push_back((end, Lazy::Decoded(Arc::clone(value))));
                 }
             }
             return;
         }
         let next = self.open.partition_point(|(first, _)| *first <= end);
-        let covering = next.checked_sub(1).map(|at| (at, self.open[at].0, Arc::clone(&self.open[at].1)));
-        if covering.as_ref().is_some_and(|(_, _, held)| Arc::ptr_eq(held, value)) {
+        let covering = next.checked_sub(1).map(|at| (at, self.open[at].0, self.open[at].1.clone()));
+        if covering.as_ref().is_some_and(|(_, _, held)| held.is_at(value)) {
             return;
         }
         let after = end.plus(spec.slide());
@@ -129,16 +138,21 @@ impl<S: Data> Contents<S> {
         if let Some((_, _, held)) = &covering
             && self.open.get(next).is_none_or(|(first, _)| *first > after)
         {
-            self.open.insert(next, (after, Arc::clone(held)));
+            self.open.insert(next, (after, held.clone()));
         }
+        let value = Lazy::Decoded(Arc::clone(value));
         match covering {
-            Some((at, first, _)) if first == end => self.open[at].1 = Arc::clone(value),
-            _ => self.open.insert(next, (end, Arc::clone(value))),
+            Some((at, first, _)) if first == end => self.open[at].1 = value,
+            _ => self.open.insert(next, (end, value)),
         }
     }
 
     /// The summary of a window that is not settled.
-    pub(super) fn open(&self, end: EventTime) -> Option<&Arc<S>> {
+    pub(super) fn open(&self, end: EventTime) -> Option<Arc<S>> {
+        self.find(end)?.get().map(Cow::into_owned)
+    }
+
+    fn find(&self, end: EventTime) -> Option<&Lazy<Arc<S>>> {
         let at = self.open.partition_point(|(first, _)| *first <= end).checked_sub(1)?;
         self.open.get(at).filter(|_| end > self.until).map(|(_, value)| value)
     }
@@ -157,14 +171,14 @@ impl<S: Data> Contents<S> {
             let from = first.0.max(self.until.0 + 1).max(oldest.0 + 1);
             let mut end = EventTime(from.next_multiple_of(size));
             while end <= limit {
-                match self.open(end).filter(|_| is_there(end)) {
-                    Some(value) if Arc::strong_count(value) > 1 => {
+                match self.find(end).filter(|_| is_there(end)) {
+                    Some(Lazy::Decoded(value)) if Arc::strong_count(value) > 1 => {
                         let value = Arc::clone(value);
                         grow(&mut self.shared, 1);
                         self.shared.push_back((end, value));
                     }
                     Some(value) => {
-                        if let Ok(bytes) = encoding().serialize(&(end.0, &**value)) {
+                        if let Some(bytes) = record(end, value) {
                             self.keep_bytes(end, &bytes);
                         }
                     }
@@ -245,7 +259,7 @@ impl<S: Data> Contents<S> {
         usual.sort_by_key(|(end, _)| *end);
         let mut end = EventTime(oldest.0.max(self.until.0 + 1).next_multiple_of(spec.size()));
         while end <= newest {
-            usual.extend(self.open(end).filter(|_| is_there(end)).map(|value| (end, Arc::clone(value))));
+            usual.extend(self.open(end).filter(|_| is_there(end)).map(|value| (end, value)));
             end = end.plus(spec.size());
         }
         usual

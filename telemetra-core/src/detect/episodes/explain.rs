@@ -134,7 +134,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         };
         let summaries: Vec<_> = usual.into_iter().map(|(_, value)| value).collect();
         let usual = Usual { summaries: &summaries, windows: u32::try_from(count).unwrap_or(u32::MAX) };
-        Some(bounded(explanation(peak, &usual)))
+        Some(bounded(explanation(&peak, &usual)))
     }
 
     /// Forgets what no moment can have for its peak any more: windows that are in none, and of settled windows, all

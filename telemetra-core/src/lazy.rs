@@ -1,0 +1,136 @@
+//! A value that is decoded when it is needed, and a queue of bytes that is encoded as such.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bincode::Options;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+/// Most values take fewer bytes.
+const ROOM: usize = 256;
+
+/// A value, or its encoding. Of the state of a key that was read from disk, most is not looked at before it is written
+/// again, and is not decoded and encoded in between.
+#[derive(Clone, Debug)]
+pub(crate) enum Lazy<T> {
+    Decoded(T),
+    Encoded(Box<[u8]>),
+}
+
+pub(crate) fn encoding() -> impl Options {
+    bincode::DefaultOptions::new()
+}
+
+fn encode<T: Serialize>(value: &T) -> bincode::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(ROOM);
+    encoding().serialize_into(&mut bytes, value)?;
+    Ok(bytes)
+}
+
+impl<T: Serialize + DeserializeOwned + Clone> Lazy<T> {
+    /// The value. `None` if its encoding is not one, which does not occur: that was tried when it was
+    /// [encoded](Self::encode).
+    pub(crate) fn get(&self) -> Option<Cow<'_, T>> {
+        match self {
+            Self::Decoded(value) => Some(Cow::Borrowed(value)),
+            Self::Encoded(bytes) => encoding().deserialize(bytes).ok().map(Cow::Owned),
+        }
+    }
+
+    /// The same as [`get`](Self::get), and keeps the value that was decoded.
+    pub(crate) fn load(&mut self) -> Option<&mut T> {
+        if let Self::Encoded(bytes) = self {
+            *self = Self::Decoded(encoding().deserialize(bytes).ok()?);
+        }
+        match self {
+            Self::Decoded(value) => Some(value),
+            Self::Encoded(_) => None,
+        }
+    }
+
+    /// Gives up the value for its encoding. Returns false, and keeps the value, if that cannot be decoded or `is_same`
+    /// says that it would not be the same.
+    pub(crate) fn encode(&mut self, is_same: impl FnOnce(&T, &T) -> bool) -> bool {
+        let Self::Decoded(value) = self else { return true };
+        let Ok(bytes) = encode(value) else { return false };
+        let keeps = encoding().deserialize(&bytes).is_ok_and(|read| is_same(value, &read));
+        if keeps {
+            *self = Self::Encoded(bytes.into());
+        }
+        keeps
+    }
+}
+
+impl<S: Serialize + PartialEq> Lazy<Arc<S>> {
+    /// Returns whether this is the same value, at the same place in memory.
+    pub(crate) fn is_at(&self, value: &Arc<S>) -> bool {
+        matches!(self, Self::Decoded(held) if Arc::ptr_eq(held, value))
+    }
+
+    /// Returns whether this value is equal.
+    pub(crate) fn equals(&self, value: &Arc<S>) -> bool {
+        match self {
+            Self::Decoded(held) => Arc::ptr_eq(held, value) || held == value,
+            Self::Encoded(bytes) => encode(value).is_ok_and(|other| other == **bytes),
+        }
+    }
+
+    /// A number that depends on the value's memory.
+    pub(crate) fn peek(&self) -> u64 {
+        match self {
+            Self::Decoded(value) => Arc::strong_count(value) as u64,
+            Self::Encoded(bytes) => bytes.first().map_or(0, |byte| u64::from(*byte)),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Lazy<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Decoded(value) => serializer.serialize_bytes(&encode(value).map_err(ser::Error::custom)?),
+            Self::Encoded(bytes) => serializer.serialize_bytes(bytes),
+        }
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Lazy<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::Encoded(deserializer.deserialize_byte_buf(Bytes)?.into()))
+    }
+}
+
+struct Bytes;
+
+impl de::Visitor<'_> for Bytes {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+        Ok(bytes)
+    }
+}
+
+/// The encoding of a queue of bytes as bytes, not one by one.
+pub(crate) mod byte_queue {
+    use super::{Bytes, Deserializer, Serializer, VecDeque};
+
+    pub(crate) fn serialize<T: Serializer>(queue: &VecDeque<u8>, serializer: T) -> Result<T::Ok, T::Error> {
+        match queue.as_slices() {
+            (all, []) => serializer.serialize_bytes(all),
+            (older, newer) => serializer.serialize_bytes(&[older, newer].concat()),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VecDeque<u8>, D::Error> {
+        Ok(deserializer.deserialize_byte_buf(Bytes)?.into())
+    }
+}
