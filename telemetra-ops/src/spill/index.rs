@@ -102,11 +102,11 @@ impl Index {
         self.calendar.keys().next().copied()
     }
 
-    /// Removes and returns the hashes of the keys that are due at a time.
-    pub(crate) fn due(&mut self, time: EventTime) -> Vec<ShortHash> {
-        let Some(DueKeys { number, mut hashes }) = self.calendar.remove(&time) else { return Vec::new() };
-        hashes.retain(|hash| self.of(*hash).any(|entry| entry.due == number));
-        hashes
+    /// Removes a time from the calendar, and returns the hashes and places of the keys that are due at it.
+    pub(crate) fn due(&mut self, time: EventTime) -> Vec<(Place, ShortHash)> {
+        let Some(DueKeys { number, hashes }) = self.calendar.remove(&time) else { return Vec::new() };
+        let entries = hashes.into_iter().flat_map(|hash| self.of(hash));
+        entries.filter(|entry| entry.due == number).map(|entry| (entry.place(), entry.hash)).collect()
     }
 
     /// The entries of a hash.
@@ -137,13 +137,11 @@ impl Index {
         self.entries.insert_unique(spread(&entry), entry, spread);
     }
 
-    /// Removes the key of a hash and a place. Returns whether it was there.
-    pub(crate) fn remove(&mut self, hash: ShortHash, place: Place) -> bool {
-        let found = self.entries.find_entry(in_table(hash), |entry| entry.place() == place);
-        found.is_ok_and(|entry| {
-            entry.remove();
-            true
-        })
+    /// Removes the entries of a hash, and adds them to `taken`.
+    pub(crate) fn take(&mut self, hash: ShortHash, taken: &mut Vec<Entry>) {
+        while let Ok(entry) = self.entries.find_entry(in_table(hash), |entry| entry.hash == hash) {
+            taken.push(entry.remove().0);
+        }
     }
 
     /// Sets the place of a key whose record was moved.
@@ -153,25 +151,14 @@ impl Index {
         }
     }
 
-    /// The hashes of the keys that were written since this was called last, or of all, in order.
-    pub(crate) fn take_changed(&mut self, all: bool) -> Vec<ShortHash> {
-        let mut hashes = Vec::new();
-        for entry in self.entries.iter_mut() {
-            if std::mem::take(&mut entry.is_changed) || all {
-                hashes.push(entry.hash);
-            }
-        }
-        hashes.sort_unstable();
-        hashes.dedup();
-        hashes
+    /// The entries of the keys that were written since this was called last, or of all.
+    pub(crate) fn take_changed(&mut self, all: bool) -> Vec<Entry> {
+        let entries = self.entries.iter_mut();
+        entries.filter_map(|entry| (std::mem::take(&mut entry.is_changed) || all).then_some(*entry)).collect()
     }
 
-    /// The hashes of the keys that each snapshot needs, in order.
-    pub(crate) fn kept(&self) -> Vec<ShortHash> {
-        let mut hashes: Vec<_> =
-            self.entries.iter().filter(|entry| entry.is_kept).map(|entry| entry.hash).collect();
-        hashes.sort_unstable();
-        hashes.dedup();
-        hashes
+    /// The entries of the keys that each snapshot needs.
+    pub(crate) fn kept(&self) -> Vec<Entry> {
+        self.entries.iter().filter(|entry| entry.is_kept).copied().collect()
     }
 }

@@ -38,7 +38,7 @@ impl SpillConfig {
     /// Creates the setting for files in `folder`, with a limit of 1 GiB of memory. The folder is created when
     /// the pipeline starts.
     ///
-    /// Use a folder on a local disk with room for about twice the encoded state, not on a file system in
+    /// Use a folder on a local disk with room for about three times the encoded state, not on a file system in
     /// memory. Each file is deleted as soon as it is open, so the system frees its space when the process
     /// ends, also after a kill, and several processes may use the same folder.
     #[must_use]
@@ -79,8 +79,8 @@ pub struct SpillReport {
     pub writes: u64,
     /// The number of reads of a key's state.
     pub reads: u64,
-    /// The greatest number of bytes that the keys on disk took at one time. The files take up to twice as
-    /// much.
+    /// The greatest number of bytes that the keys on disk took at one time. The files take up to three
+    /// times as much.
     pub most_bytes: u64,
 }
 
@@ -147,6 +147,11 @@ impl Spill {
         counts.writes.fetch_add(1, Ordering::Relaxed);
         let now = counts.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         counts.most_bytes.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// Takes note of keys that are read.
+    pub(crate) fn read(&self, keys: usize) {
+        self.counts.reads.fetch_add(keys as u64, Ordering::Relaxed);
     }
 
     /// Takes note of keys that are not on disk any more.

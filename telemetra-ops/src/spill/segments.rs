@@ -43,6 +43,9 @@ const BUFFER: usize = 1 << 20;
 /// Records are read together if no more than these bytes are between two: the system reads whole pages anyway.
 const GAP: u64 = 4096;
 
+/// A segment is emptied when the files have so many times the bytes that are needed: the fewer, the more records are moved.
+const MOST_WRITTEN: u64 = 3;
+
 /// A file of records.
 #[derive(Debug)]
 struct Segment {
@@ -144,7 +147,7 @@ impl Segments {
             written += u64::from(segment.written);
             live += u64::from(segment.live);
         }
-        if written <= 2 * (live + u64::from(self.size)) {
+        if written <= MOST_WRITTEN * (live + u64::from(self.size)) {
             return None;
         }
         let full = self.segments.iter().filter(|(number, _)| **number != self.newest);

@@ -18,15 +18,16 @@ pub(crate) struct Waiting<A> {
 }
 
 impl<A> Waiting<A> {
-    pub(crate) fn new(arrivals: Vec<(ShortHash, A)>, due: Vec<ShortHash>, cold: &Cold) -> Self {
+    /// `due` are the hashes of keys without arrivals, or with some, and their places.
+    pub(crate) fn new(arrivals: Vec<(ShortHash, A)>, due: Vec<(Place, ShortHash)>, cold: &Cold) -> Self {
         let mut arrivals: Vec<_> =
             arrivals.into_iter().map(|(hash, arrival)| (hash, Some(arrival))).collect();
         arrivals.sort_by_key(|(hash, _)| *hash);
-        let mut hashes: Vec<ShortHash> = arrivals.iter().map(|(hash, _)| *hash).chain(due).collect();
+        let mut hashes = due;
+        let arrived = arrivals.chunk_by(|(one, _), (other, _)| one == other);
+        hashes.extend(arrived.map(|same| (cold.place(same[0].0), same[0].0)));
         hashes.sort_unstable();
         hashes.dedup();
-        let mut hashes: Vec<_> = hashes.into_iter().map(|hash| (cold.place(hash), hash)).collect();
-        hashes.sort_unstable();
         Self { arrivals, hashes, done: 0 }
     }
 
