@@ -170,8 +170,9 @@ impl Cold {
 
     /// Gives the keys that each snapshot needs to `found`.
     pub(crate) fn kept<K: Key>(&mut self, mut found: impl FnMut(Record<'_, K>) -> Result<(), CodecError>) {
-        let read = self
-            .each(self.index.kept(), |_, _, record| found(Record::parse(record)?).map_err(io::Error::other));
+        let entries = self.index.kept();
+        self.spill.read(entries.len());
+        let read = self.each(entries, |_, _, record| found(Record::parse(record)?).map_err(io::Error::other));
         read.unwrap_or_else(|source| self.fail(source));
     }
 

@@ -10,8 +10,10 @@ const LEAST: usize = 64;
 /// The arrivals of one time for keys that are not in memory, and the hashes of those that are due.
 #[derive(Debug)]
 pub(crate) struct Waiting<A> {
-    /// By hash, and for each in the order in which they arrived.
-    arrivals: Vec<(ShortHash, Option<A>)>,
+    /// In the order in which they arrived, until they are taken.
+    arrivals: Vec<Option<A>>,
+    /// The numbers of the arrivals, by hash: sorting the arrivals themselves would move much more memory.
+    numbers: Vec<(ShortHash, u32)>,
     /// The hashes, in the order of the places of their keys, and each once.
     hashes: Vec<(Place, ShortHash)>,
     done: usize,
@@ -20,15 +22,15 @@ pub(crate) struct Waiting<A> {
 impl<A> Waiting<A> {
     /// `due` are the hashes of keys without arrivals, or with some, and their places.
     pub(crate) fn new(arrivals: Vec<(ShortHash, A)>, due: Vec<(Place, ShortHash)>, cold: &Cold) -> Self {
-        let mut arrivals: Vec<_> =
-            arrivals.into_iter().map(|(hash, arrival)| (hash, Some(arrival))).collect();
-        arrivals.sort_by_key(|(hash, _)| *hash);
+        let mut numbers: Vec<_> = (0..).zip(&arrivals).map(|(number, (hash, _))| (*hash, number)).collect();
+        numbers.sort_unstable();
+        let arrivals = arrivals.into_iter().map(|(_, arrival)| Some(arrival)).collect();
         let mut hashes = due;
-        let arrived = arrivals.chunk_by(|(one, _), (other, _)| one == other);
+        let arrived = numbers.chunk_by(|(one, _), (other, _)| one == other);
         hashes.extend(arrived.map(|same| (cold.place(same[0].0), same[0].0)));
         hashes.sort_unstable();
         hashes.dedup();
-        Self { arrivals, hashes, done: 0 }
+        Self { arrivals, numbers, hashes, done: 0 }
     }
 
     /// The number of hashes in the next round, and how much memory their keys will take, which is at most `room` if
@@ -55,8 +57,9 @@ impl<A> Waiting<A> {
 
     /// Takes the arrivals for the keys of a hash.
     pub(crate) fn take(&mut self, hash: ShortHash) -> impl Iterator<Item = A> + '_ {
-        let first = self.arrivals.partition_point(|(other, _)| *other < hash);
-        let own = self.arrivals[first..].iter_mut().take_while(move |(other, _)| *other == hash);
-        own.filter_map(|(_, arrival)| arrival.take())
+        let Self { arrivals, numbers, .. } = self;
+        let first = numbers.partition_point(|(other, _)| *other < hash);
+        let own = numbers[first..].iter().take_while(move |(other, _)| *other == hash);
+        own.filter_map(|(_, number)| arrivals.get_mut(*number as usize)?.take())
     }
 }
