@@ -185,14 +185,43 @@ mod tests {
 
     struct Bytes(Vec<u8>);
 
+    /// A state that begins with this would not be the same after decoding.
+    const LOSSY: u8 = 0;
+
     impl Packed for Bytes {
         fn heap(&self) -> usize {
             0
+        }
+        fn prepare(&mut self) -> bool {
+            self.0.first() != Some(&LOSSY)
         }
         fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError> {
             bytes.extend_from_slice(&self.0);
             Ok(true)
         }
+    }
+
+    #[test]
+    fn a_key_whose_state_would_not_be_the_same_stays_in_memory() {
+        let folder = std::env::temp_dir().join(format!("telemetra-stays-{}", std::process::id()));
+        let spill = Spill::open(SpillConfig::new(&folder).memory(1)).expect("the folder can be used");
+        let mut spilled = SpilledKeys::<()>::new::<String, Bytes>(spill);
+        let mut keys = Keyed::<String, Bytes>::default();
+        for number in 0..10_u8 {
+            let slot = keys.slot_or_insert(&number.to_string(), || Bytes(vec![number % 5; 100]));
+            spilled.add(slot);
+        }
+        for time in 1..3 {
+            spilled.evict(EventTime(time), &mut keys, |_, _| Departure {
+                due: EventTime(100),
+                is_kept: false,
+                is_last: false,
+            });
+        }
+        let left: Vec<&str> = keys.iter_mut().map(|(_, key, _)| key.as_str()).collect();
+        assert_eq!((left, spilled.cold.len()), (vec!["0", "5"], 8));
+        drop(spilled);
+        std::fs::remove_dir(&folder).expect("no file is left in it");
     }
 
     /// The small keys leave first and are many: their mean size says nothing about the large ones that stay.
