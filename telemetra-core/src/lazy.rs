@@ -134,3 +134,61 @@ pub(crate) mod byte_queue {
         Ok(deserializer.deserialize_byte_buf(Bytes)?.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is encoded as a number, and no number is one.
+    #[derive(Clone, Debug)]
+    struct OneWay;
+
+    impl Serialize for OneWay {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_u8(7)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for OneWay {
+        fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Err(de::Error::custom("there is no way back"))
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_decoded_again_is_kept() {
+        let mut value = Lazy::Decoded(OneWay);
+        assert!(!value.encode(|_, _| true) && value.load().is_some());
+        let mut lossy = Lazy::Decoded(7_u64);
+        assert!(!lossy.encode(|one, other| one != other) && matches!(lossy, Lazy::Decoded(7)));
+    }
+
+    #[test]
+    fn an_encoded_value_is_the_same_and_is_packed_as_a_decoded_one() {
+        let decoded = Lazy::Decoded(Arc::new("some text".to_owned()));
+        let mut encoded = decoded.clone();
+        assert!(encoded.encode(PartialEq::eq) && encoded.encode(PartialEq::eq));
+        let [one, other] = [&decoded, &encoded].map(|lazy| encoding().serialize(lazy).unwrap_or_default());
+        assert_eq!((&one, one.is_empty()), (&other, false));
+        let text = Arc::new("some text".to_owned());
+        assert!(encoded.equals(&text) && decoded.equals(&text) && !encoded.equals(&Arc::default()));
+        assert!(!encoded.is_at(&text));
+        assert_eq!(encoded.get().as_deref(), Some(&text));
+        assert!(matches!(encoded, Lazy::Encoded(_)));
+        assert_eq!(encoded.load(), Some(&mut Arc::clone(&text)));
+        assert!(matches!(encoded, Lazy::Decoded(_)));
+    }
+
+    #[test]
+    fn a_queue_of_bytes_is_read_as_it_was_wherever_it_begins() {
+        #[derive(Serialize, Deserialize)]
+        struct Queue(#[serde(with = "byte_queue")] VecDeque<u8>);
+        let mut queue: VecDeque<u8> = (0..8).collect();
+        queue.drain(..4);
+        queue.extend(8..12);
+        let bytes = encoding().serialize(&Queue(queue.clone())).unwrap_or_default();
+        assert_eq!(bytes.len(), 1 + queue.len());
+        let read: Queue = encoding().deserialize(&bytes).unwrap_or(Queue(VecDeque::new()));
+        assert_eq!(read.0, queue);
+    }
+}
