@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bincode::Options;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+use serde_bytes::ByteBuf;
 
 /// Most values take fewer bytes.
 const ROOM: usize = 256;
@@ -97,31 +98,13 @@ impl<T: Serialize> Serialize for Lazy<T> {
 
 impl<'de, T> Deserialize<'de> for Lazy<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::Encoded(deserializer.deserialize_byte_buf(Bytes)?.into()))
-    }
-}
-
-struct Bytes;
-
-impl de::Visitor<'_> for Bytes {
-    type Value = Vec<u8>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("bytes")
-    }
-
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-        Ok(bytes.to_vec())
-    }
-
-    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-        Ok(bytes)
+        Ok(Self::Encoded(ByteBuf::deserialize(deserializer)?.into_vec().into()))
     }
 }
 
 /// The encoding of a queue of bytes as bytes, not one by one.
 pub(crate) mod byte_queue {
-    use super::{Bytes, Deserializer, Serializer, VecDeque};
+    use super::{ByteBuf, Deserialize, Deserializer, Serializer, VecDeque};
 
     pub(crate) fn serialize<T: Serializer>(queue: &VecDeque<u8>, serializer: T) -> Result<T::Ok, T::Error> {
         match queue.as_slices() {
@@ -131,7 +114,7 @@ pub(crate) mod byte_queue {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VecDeque<u8>, D::Error> {
-        Ok(deserializer.deserialize_byte_buf(Bytes)?.into())
+        Ok(ByteBuf::deserialize(deserializer)?.into_vec().into())
     }
 }
 
@@ -151,7 +134,7 @@ mod tests {
 
     impl<'de> Deserialize<'de> for OneWay {
         fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-            Err(de::Error::custom("there is no way back"))
+            Err(serde::de::Error::custom("there is no way back"))
         }
     }
 

@@ -17,6 +17,10 @@ impl<K: Key, S: Data> Packed for KeyEpisodes<K, S> {
         self.memory()
     }
 
+    fn prepare(&mut self) -> bool {
+        self.encode()
+    }
+
     fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError> {
         self.pack(bytes)
     }

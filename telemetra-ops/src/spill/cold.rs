@@ -24,8 +24,10 @@ pub(crate) struct Cold {
     error: Option<PipelineError>,
 }
 
-/// A record is the time at which the key is due, the length of the encoded key, the key, and the state.
-const DUE: usize = size_of::<u64>();
+/// A record is the checksum of the rest, the time at which the key is due, the length of the encoded key, the key, and the
+/// state, of which a part is decoded much later, where there is no way to return an error.
+const CHECKSUM: usize = size_of::<u32>();
+const DUE: usize = CHECKSUM + size_of::<u64>();
 const HEAD: usize = DUE + size_of::<u32>();
 
 /// A key as it is on disk, with its state.
@@ -41,7 +43,11 @@ fn damaged() -> io::Error {
 
 impl<'a, K: Key> Record<'a, K> {
     fn parse(record: &'a [u8]) -> io::Result<Self> {
-        let (due, rest) = record.split_first_chunk().ok_or_else(damaged)?;
+        let (checksum, rest) = record.split_first_chunk().ok_or_else(damaged)?;
+        if u32::from_le_bytes(*checksum) != crc32fast::hash(rest) {
+            return Err(damaged());
+        }
+        let (due, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (length, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (key, state) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
         let key = bincode::deserialize(key).map_err(io::Error::other)?;
@@ -126,14 +132,16 @@ impl Cold {
     ) -> io::Result<Option<Place>> {
         let record = &mut self.record;
         record.clear();
-        record.extend_from_slice(&due.0.to_le_bytes());
         record.resize(HEAD, 0);
+        record[CHECKSUM..DUE].copy_from_slice(&due.0.to_le_bytes());
         bincode::serialize_into(&mut *record, key).map_err(io::Error::other)?;
         let length = u32::try_from(record.len() - HEAD).map_err(io::Error::other)?;
         record[DUE..HEAD].copy_from_slice(&length.to_le_bytes());
         if !pack(record).map_err(io::Error::other)? {
             return Ok(None);
         }
+        let checksum = crc32fast::hash(&record[CHECKSUM..]);
+        record[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
         self.segments.append(record).map(Some)
     }
 
@@ -318,6 +326,21 @@ mod tests {
         assert_eq!(given(&mut cold, false), "c");
         assert_eq!(given(&mut cold, true), "bc");
         std::fs::remove_dir(&folder).expect("no file is left in it");
+    }
+
+    #[test]
+    fn a_record_that_is_not_what_was_written_is_an_error() {
+        let folder = folder("damaged");
+        let mut cold = cold(&folder);
+        assert!(put(&mut cold, 1, "a", 10, b"state") && put(&mut cold, 2, "b", 10, b"state"));
+        cold.segments.flip_last_bit();
+        let mut found = Vec::new();
+        cold.take(&[1, 2], |Record { key, .. }: Record<'_, String>| {
+            found.push(key);
+            Ok(())
+        });
+        let error = cold.take_error().map(|error| format!("{error:?}")).unwrap_or_default();
+        assert!(found == ["a"] && error.contains("a record is not what was written"), "{error}");
     }
 
     #[test]

@@ -188,6 +188,11 @@ impl Segments {
         self.size = size;
     }
 
+    /// Damages the record that was added last.
+    pub(crate) fn flip_last_bit(&mut self) {
+        self.buffer.iter_mut().last().into_iter().for_each(|byte| *byte ^= 1);
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.segments.len()
     }

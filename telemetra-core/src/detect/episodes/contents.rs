@@ -103,6 +103,12 @@ impl<S: Data> Contents<S> {
         !self.open.is_empty()
     }
 
+    /// Gives up the summaries of windows that are not settled for their encoding, until they are needed. Returns false
+    /// if one would not be the same after decoding.
+    pub(super) fn encode(&mut self) -> bool {
+        self.open.iter_mut().all(|(_, value)| value.encode(PartialEq::eq))
+    }
+
     /// Gives up the summaries of windows that are not settled: none will be.
     pub(super) fn close(&mut self) {
         self.open = VecDeque::new();

@@ -38,6 +38,12 @@ fn encoding() -> impl Options {
 }
 
 impl<K: Key, S: Data> KeyEpisodes<K, S> {
+    /// Gives up summaries for their encodings until they are needed, before the state is [packed](Self::pack) to leave
+    /// memory. Returns false if one would not be the same after decoding: then the key must stay.
+    pub fn encode(&mut self) -> bool {
+        self.contents.as_mut().is_none_or(|contents| contents.encode())
+    }
+
     /// Writes all of the state as bytes, without what can be computed anew. Returns whether it can be: not
     /// while the states of detectors are made from windows before them.
     ///
