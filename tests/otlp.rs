@@ -114,6 +114,14 @@ fn a_collector_receives_the_spans_of_a_run_under_its_name_and_no_password() {
     assert!(!received.0.contains(PASSWORD) && !received.0.contains("of-the-collector"));
 }
 
+fn answer(address: &str, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[test]
 fn a_service_that_is_told_to_stop_sends_what_is_left() {
     let collector = Server::of(Kind::Collector).start();
@@ -124,7 +132,14 @@ fn a_service_that_is_told_to_stop_sends_what_is_left() {
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()).env("OTEL_BSP_SCHEDULE_DELAY", "3600000");
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.by_ref().any(|line| line.unwrap().contains("dashboard")));
+    let begun = lines.by_ref().map(Result::unwrap).find(|line| line.contains("dashboard")).unwrap();
+    let address = begun.split_once("http://").unwrap().1.trim_end_matches('/');
+    // Before that it may have read nothing, and has no span to send.
+    let started = Instant::now();
+    while !answer(address, "/ready").starts_with("HTTP/1.1 200") {
+        assert!(started.elapsed() < PATIENCE, "it is not ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     let rest: Vec<_> = lines.map(Result::unwrap).collect();
     assert!(child.wait().unwrap().success(), "{rest:?}");
