@@ -1,6 +1,6 @@
 //! Tests against a real broker, of what the mock cluster does not know.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::Message;
@@ -24,7 +24,16 @@ fn admin(servers: &str) -> AdminClient<DefaultClientContext> {
 pub(crate) fn create(servers: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
-    wait(admin(servers).create_topics([&new], &AdminOptions::new())).unwrap().remove(0).unwrap();
+    let admin = admin(servers);
+    wait(admin.create_topics([&new], &AdminOptions::new())).unwrap().remove(0).unwrap();
+    // The broker answers before it leads the partitions, by seconds if the machine is busy.
+    let begun = Instant::now();
+    for partition in 0..partitions {
+        while let Err(error) = admin.inner().fetch_watermarks(topic, partition, LONG) {
+            assert!(begun.elapsed() < LONG, "{topic}/{partition}: {error}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// A topic of its own in the broker that tests share.
