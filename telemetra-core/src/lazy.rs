@@ -9,8 +9,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_bytes::ByteBuf;
 
+use crate::data::Data;
+
 /// Most values take fewer bytes.
-const ROOM: usize = 256;
+pub(crate) const ROOM: usize = 256;
 
 /// A value, or its encoding. Of the state of a key that was read from disk, most is not looked at before it is written
 /// again, and is not decoded and encoded in between.
@@ -28,6 +30,18 @@ fn encode<T: Serialize>(value: &T) -> bincode::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(ROOM);
     encoding().serialize_into(&mut bytes, value)?;
     Ok(bytes)
+}
+
+/// Appends the encoding of a value. Returns false if that cannot be decoded, or `is_same` says that it would not be the
+/// same: then what was appended is not to be used.
+pub(crate) fn encode_into<T: Serialize + DeserializeOwned>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+    is_same: impl FnOnce(&T, &T) -> bool,
+) -> bool {
+    let start = bytes.len();
+    let encoded = encoding().serialize_into(&mut *bytes, value);
+    encoded.is_ok() && encoding().deserialize(&bytes[start..]).is_ok_and(|read| is_same(value, &read))
 }
 
 impl<T: Serialize + DeserializeOwned + Clone> Lazy<T> {
@@ -55,8 +69,8 @@ impl<T: Serialize + DeserializeOwned + Clone> Lazy<T> {
     /// says that it would not be the same.
     pub(crate) fn encode(&mut self, is_same: impl FnOnce(&T, &T) -> bool) -> bool {
         let Self::Decoded(value) = self else { return true };
-        let Ok(bytes) = encode(value) else { return false };
-        let keeps = encoding().deserialize(&bytes).is_ok_and(|read| is_same(value, &read));
+        let mut bytes = Vec::with_capacity(ROOM);
+        let keeps = encode_into(value, &mut bytes, is_same);
         if keeps {
             *self = Self::Encoded(bytes.into());
         }
@@ -64,7 +78,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Lazy<T> {
     }
 }
 
-impl<S: Serialize + PartialEq> Lazy<Arc<S>> {
+impl<S: Data> Lazy<Arc<S>> {
     /// Returns whether this is the same value, at the same place in memory.
     pub(crate) fn is_at(&self, value: &Arc<S>) -> bool {
         matches!(self, Self::Decoded(held) if Arc::ptr_eq(held, value))
@@ -72,10 +86,8 @@ impl<S: Serialize + PartialEq> Lazy<Arc<S>> {
 
     /// Returns whether this value is equal.
     pub(crate) fn equals(&self, value: &Arc<S>) -> bool {
-        match self {
-            Self::Decoded(held) => Arc::ptr_eq(held, value) || held == value,
-            Self::Encoded(bytes) => encode(value).is_ok_and(|other| other == **bytes),
-        }
+        // Values of one encoding need not be equal.
+        self.is_at(value) || self.get().is_some_and(|held| *held == *value)
     }
 
     /// A number that depends on the value's memory.

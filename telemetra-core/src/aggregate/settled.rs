@@ -9,7 +9,7 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
-use crate::lazy::{Lazy, byte_queue, encoding};
+use crate::lazy::{Lazy, ROOM, byte_queue, encode_into, encoding};
 use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
@@ -47,9 +47,6 @@ pub(super) struct Settled {
 /// A run as bytes, before its summary: the time from the end of the run before, the number of windows, and the
 /// time from the end of the first window to the last correction.
 type Header = (u64, u32, u64);
-
-/// Most runs take fewer bytes.
-const ROOM: usize = 256;
 
 impl<S: Data> Run<S> {
     pub(super) fn single(end: EventTime, value: Arc<S>, revised: EventTime) -> Self {
@@ -99,11 +96,7 @@ impl Settled {
             (run.end - self.last, run.windows, run.revised.0.saturating_sub(run.first(spec).0));
         let mut is_same = encoding().serialize_into(&mut *bytes, &header).is_ok();
         match &run.value {
-            Lazy::Decoded(value) => {
-                let start = bytes.len();
-                is_same &= encoding().serialize_into(&mut *bytes, &**value).is_ok()
-                    && encoding().deserialize(&bytes[start..]).is_ok_and(|read: S| read == **value);
-            }
+            Lazy::Decoded(value) => is_same &= encode_into(&**value, bytes, PartialEq::eq),
             Lazy::Encoded(value) => bytes.extend_from_slice(value),
         }
         self.refused = !is_same;

@@ -271,3 +271,28 @@ impl<S: Data> Contents<S> {
         usual
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// It is another one after decoding.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    struct Forgetful {
+        #[serde(skip)]
+        number: u64,
+    }
+
+    #[test]
+    fn a_summary_that_would_not_be_the_same_is_not_given_up() {
+        let spec = WindowSpec::tumbling(Duration::from_millis(10)).unwrap_or_default();
+        let mut contents = Contents::default();
+        contents.set(spec, EventTime(10), &Arc::new(Forgetful { number: 0 }), true);
+        assert!(contents.encode());
+        contents.set(spec, EventTime(20), &Arc::new(Forgetful { number: 7 }), true);
+        assert!(!contents.encode());
+        assert_eq!(contents.open(EventTime(20)).map(|value| value.number), Some(7));
+    }
+}
