@@ -78,11 +78,12 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
     fn evict(&mut self, time: EventTime) {
         let Self { keys, seen, spill, rules, windows, .. } = self;
         let Some(spill) = spill else { return };
-        spill.evict(time, keys, |slot, episodes| {
+        let is_last = |slot: u32| seen[slot as usize] == time;
+        spill.evict(time, keys, is_last, |_, episodes| {
             let due = episodes.due(rules, windows).min();
             // A time that has passed has been looked at.
             let due = due.map_or(EventTime::MAX, |boundary| boundary.minus(1).max(time.plus(1)));
-            Departure { due, is_kept: episodes.has_state(), is_last: seen[slot as usize] == time }
+            Departure { due, is_kept: episodes.has_state() }
         });
     }
 

@@ -57,10 +57,10 @@ pub(super) struct Departure {
     pub(super) due: EventTime,
     /// True if each snapshot needs it.
     pub(super) is_kept: bool,
-    /// True if it leaves after the others.
-    pub(super) is_last: bool,
 }
 
+/// The most bytes of memory of the keys of a round: while it lasts they stay in the processor's caches.
+const ROUND: u64 = 4 << 20;
 /// The bytes of a slot in the index, the queue, and the order or the calendar.
 const PLACES: usize = 40;
 
@@ -93,21 +93,14 @@ impl<A> SpilledKeys<A> {
         self.waiting = Some(Waiting::new(arrivals, due, &self.cold));
     }
 
-    /// The number of keys in the next round and the memory that they will take: at most half of what there is.
-    fn next_round(&self) -> (usize, u64) {
-        let size = |length| (self.slot + HEAP * length as usize) as u64;
-        self.waiting.as_ref().map_or((0, 0), |waiting| waiting.size(self.cold.room() / 2, size))
-    }
-
-    /// Takes the next keys, with their arrivals, of those that were put off; `None` if there are no more, or after
-    /// an error.
+    /// Takes the keys of the next round, with their arrivals, for which [others have left](Self::evict); `None` if there
+    /// are no more, or after an error.
     pub(super) fn round<K: Key, T: Packed>(
         &mut self,
         mut unpack: impl FnMut(&K, &[u8]) -> Result<T, CodecError>,
     ) -> Option<Round<K, T, A>> {
-        let (number, _) = self.next_round();
         let mut waiting = self.waiting.take()?;
-        let hashes = waiting.next(number);
+        let hashes = waiting.next();
         if hashes.is_empty() || self.cold.has_failed() {
             return None;
         }
@@ -128,27 +121,32 @@ impl<A> SpilledKeys<A> {
         Some(Round { keys, arrivals })
     }
 
-    /// Lets keys leave memory until those that are left fit, with those of the next round. Returns the slots of those
-    /// that left.
+    /// Plans the next round, and lets keys leave memory until those that are left fit, with those of the round. Those of
+    /// which `is_last` is true leave after the others. Returns the slots of those that left.
     pub(super) fn evict<K: Key, T: Packed>(
         &mut self,
         time: EventTime,
         keys: &mut Keyed<K, T>,
+        is_last: impl Fn(u32) -> bool,
         mut departure: impl FnMut(u32, &mut T) -> Departure,
     ) -> Vec<u32> {
         if self.hot.set_time(time) {
             self.measure_some(keys);
         }
-        let (_, next) = self.next_round();
-        let Self { cold, hot, .. } = self;
+        let Self { cold, hot, slot, waiting } = self;
+        let room = (cold.room() / 2).min(ROUND);
+        let size = |length| (*slot + HEAP * length as usize) as u64;
+        let next = waiting.as_mut().map_or(0, |waiting| waiting.plan(room, size));
         let (mut left, mut stay) = (Vec::new(), Vec::new());
         while hot.is_over(next, cold) {
             let Some((slot, waits)) = hot.pop() else { break };
-            let Some((hash, (key, state))) = keys.hash(slot).zip(keys.get_mut(slot)) else { continue };
-            let Departure { due, is_kept, is_last } = departure(slot, state);
-            if waits && is_last {
+            if waits && is_last(slot) {
                 hot.put_last(slot);
-            } else if state.prepare()
+                continue;
+            }
+            let Some((hash, (key, state))) = keys.hash(slot).zip(keys.get_mut(slot)) else { continue };
+            let Departure { due, is_kept } = departure(slot, state);
+            if state.prepare()
                 && cold.put((short_hash(hash), key), (due, is_kept), |into| state.pack_into(into))
             {
                 keys.remove(slot);
@@ -185,6 +183,10 @@ mod tests {
 
     struct Bytes(Vec<u8>);
 
+    fn departure(_: u32, _: &mut Bytes) -> Departure {
+        Departure { due: EventTime(100), is_kept: false }
+    }
+
     /// A state that begins with this would not be the same after decoding.
     const LOSSY: u8 = 0;
 
@@ -212,11 +214,7 @@ mod tests {
             spilled.add(slot);
         }
         for time in 1..3 {
-            spilled.evict(EventTime(time), &mut keys, |_, _| Departure {
-                due: EventTime(100),
-                is_kept: false,
-                is_last: false,
-            });
+            spilled.evict(EventTime(time), &mut keys, |_| false, departure);
         }
         let left: Vec<&str> = keys.iter_mut().map(|(_, key, _)| key.as_str()).collect();
         assert_eq!((left, spilled.cold.len()), (vec!["0", "5"], 8));
@@ -240,11 +238,7 @@ mod tests {
         }
         // By then all were measured.
         for time in 1..=20 {
-            spilled.evict(EventTime(time), &mut keys, |slot, _| Departure {
-                due: EventTime(100),
-                is_kept: false,
-                is_last: slot.is_multiple_of(50),
-            });
+            spilled.evict(EventTime(time), &mut keys, |slot| slot.is_multiple_of(50), departure);
         }
         let bytes: usize = keys.iter_mut().map(|(_, _, state)| state.0.len()).sum();
         assert!(bytes * HEAP <= LIMIT && bytes > 0, "{bytes}");

@@ -112,15 +112,11 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
             drop(rest);
         }
         self.inbox.recycle(arrivals, arrived);
-        self.in_order(&mut touched);
+        // Changes that are emitted in the order of their keys need not be sorted for the sinks.
+        self.order.sort(&mut touched, &self.keys);
         // What the last burst needed is not kept for ever.
         self.spare.truncate(touched.len());
         touched
-    }
-
-    /// Sorts the keys: changes that are emitted in their order need not be sorted for the sinks.
-    pub(super) fn in_order(&mut self, touched: &mut [u32]) {
-        self.order.sort(touched, &self.keys);
     }
 
     /// Adds a partial to those of a key.

@@ -88,7 +88,6 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
             let slot = self.slot(key.as_ref());
             self.arrive(slot, (pane, accumulator), &mut touched);
         }
-        self.in_order(&mut touched);
         Some(touched)
     }
 
@@ -97,10 +96,9 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
         let Self { keys, wakes, spill, .. } = self;
         let Some(spill) = spill else { return };
         let soon = W::panes(rules).pane_end(boundary);
-        let left = spill.evict(boundary, keys, |slot, _| {
-            let due = wakes[slot as usize];
-            Departure { due, is_kept: false, is_last: due <= soon }
-        });
+        let is_last = |slot: u32| wakes[slot as usize] <= soon;
+        let departure = |slot: u32, _: &mut _| Departure { due: wakes[slot as usize], is_kept: false };
+        let left = spill.evict(boundary, keys, is_last, departure);
         left.into_iter().for_each(|slot| wakes[slot as usize] = EventTime::MAX);
     }
 

@@ -12,6 +12,8 @@ pub(crate) const HEAP: usize = 3;
 /// One key in so many is measured at each time, and a few more.
 const SAMPLED: usize = 16;
 const LEAST_SAMPLE: usize = 4;
+/// The number of classes of sizes: sizes of a class have the same number of bits.
+const CLASSES: usize = u32::BITS as usize;
 /// The weight of the previous mean when a size is added to it.
 const MEAN: u64 = 63;
 
@@ -21,8 +23,10 @@ const MEAN: u64 = 63;
 pub(crate) struct Hot {
     /// The slots that may leave, the longest in memory first.
     queue: VecDeque<u32>,
-    /// The slots that are needed again soon after the current time: they leave after the others.
-    last: VecDeque<u32>,
+    /// The slots that are needed again soon after the current time, by the class of their size: they leave after the
+    /// others, the largest first, as reading and writing a key costs much the same for any size up to some KiB. Of one
+    /// class, the last to come leave first: they are in the processor's caches.
+    last: [VecDeque<u32>; CLASSES],
     /// The current time.
     time: EventTime,
     /// By slot: true if it is in one of the queues.
@@ -100,7 +104,7 @@ impl Hot {
     pub(crate) fn set_time(&mut self, time: EventTime) -> bool {
         let is_new = std::mem::replace(&mut self.time, time) != time;
         if is_new {
-            self.queue.append(&mut self.last);
+            self.last.iter_mut().for_each(|last| self.queue.append(last));
         }
         is_new
     }
@@ -109,7 +113,7 @@ impl Hot {
     pub(crate) fn pop(&mut self) -> Option<(u32, bool)> {
         let (slot, waits) = match self.queue.pop_front() {
             Some(slot) => (slot, true),
-            None => (self.last.pop_front()?, false),
+            None => (self.last.iter_mut().rev().find_map(VecDeque::pop_back)?, false),
         };
         self.is_queued[slot as usize] = false;
         Some((slot, waits))
@@ -118,7 +122,8 @@ impl Hot {
     /// Adds a slot whose key is needed again soon after the current time.
     pub(crate) fn put_last(&mut self, slot: u32) {
         self.is_queued[slot as usize] = true;
-        self.last.push_back(slot);
+        let class = self.sizes[slot as usize].max(1).ilog2();
+        self.last[class as usize].push_back(slot);
     }
 }
 
@@ -174,6 +179,19 @@ mod tests {
         assert_eq!(hot.pop(), Some((2, true)));
         assert!(hot.set_time(EventTime(20)));
         assert_eq!(hot.pop(), Some((1, true)));
+    }
+
+    #[test]
+    fn of_what_is_needed_soon_the_largest_leave_first() {
+        let mut hot = Hot::default();
+        for (slot, size) in (0..).zip([500, 40_000, 300, 2_000_000_000, 35_000]) {
+            hot.add(slot, size);
+            assert_eq!(hot.pop(), Some((slot, true)));
+            hot.put_last(slot);
+        }
+        // Of one class, the last to come.
+        let left: Vec<u32> = std::iter::from_fn(|| hot.pop()).map(|(slot, _)| slot).collect();
+        assert_eq!(left, [3, 4, 1, 2, 0]);
     }
 
     #[test]

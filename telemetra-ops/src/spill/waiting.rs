@@ -17,6 +17,8 @@ pub(crate) struct Waiting<A> {
     /// The hashes, in the order of the places of their keys, and each once.
     hashes: Vec<(Place, ShortHash)>,
     done: usize,
+    /// The number of hashes in the next round.
+    planned: usize,
 }
 
 impl<A> Waiting<A> {
@@ -30,12 +32,12 @@ impl<A> Waiting<A> {
         hashes.extend(arrived.map(|same| (cold.place(same[0].0), same[0].0)));
         hashes.sort_unstable();
         hashes.dedup();
-        Self { arrivals, numbers, hashes, done: 0 }
+        Self { arrivals, numbers, hashes, done: 0, planned: 0 }
     }
 
-    /// The number of hashes in the next round, and how much memory their keys will take, which is at most `room` if
-    /// that is enough for [some](LEAST). `size` is the memory of a key whose record has a length, 0 for a new one.
-    pub(crate) fn size(&self, room: u64, size: impl Fn(u64) -> u64) -> (usize, u64) {
+    /// Plans the next round, and returns how much memory its keys will take, which is at most `room` if that is enough
+    /// for [some](LEAST). `size` is the memory of a key whose record has a length, 0 for a new one.
+    pub(crate) fn plan(&mut self, room: u64, size: impl Fn(u64) -> u64) -> u64 {
         let (mut number, mut all) = (0, 0);
         for (place, _) in &self.hashes[self.done..] {
             let with = all + size(place.length());
@@ -44,12 +46,13 @@ impl<A> Waiting<A> {
             }
             (number, all) = (number + 1, with);
         }
-        (number, all)
+        self.planned = number;
+        all
     }
 
-    /// The hashes of the next round, of so many; empty if nothing is left.
-    pub(crate) fn next(&mut self, number: usize) -> Vec<ShortHash> {
-        let left = self.hashes.iter().skip(self.done).take(number);
+    /// The hashes of the [planned](Self::plan) round; empty if nothing is left.
+    pub(crate) fn next(&mut self) -> Vec<ShortHash> {
+        let left = self.hashes.iter().skip(self.done).take(std::mem::take(&mut self.planned));
         let round: Vec<ShortHash> = left.map(|(_, hash)| *hash).collect();
         self.done += round.len();
         round
