@@ -66,7 +66,8 @@ impl RedisServer {
     }
 
     /// Creates the address of the master named `master`. The sentinels at `urls` are asked in turn for the
-    /// master's address each time the sink connects, so it follows a failover.
+    /// master's address each time the sink connects, so it follows a failover. If only some URLs are of `rediss://` and
+    /// there is no [`node`](Self::node), opening the sink fails with a permanent error.
     ///
     /// ```
     /// use telemetra_sinks::RedisServer;
@@ -149,6 +150,12 @@ impl RedisServer {
             _ if self.is_cluster() && safe && plain => Err(refused(
                 &place,
                 "only some of the URLs are of `rediss://`; give all nodes of a cluster with it, or none",
+            )),
+            // Whether the master is connected to by TLS would depend on which sentinel answers.
+            _ if matches!(self.kind, Kind::Sentinel { node: None, .. }) && safe && plain => Err(refused(
+                &place,
+                "only some of the URLs are of `rediss://`, and `node` does not say how to connect to the master; \
+                 set it, or give all sentinels with `rediss://`, or none",
             )),
             Some(certificates) if plain && !safe => {
                 let setting = if certificates.root_cert.is_some() { "authority" } else { "certificate" };

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use telemetra_core::{ConfigError, DecodeError, ExternalError, Preparation, Prepared, RecordBatch, Retry};
+use telemetra_core::{ConfigError, DecodeError, ExternalError, Preparation, Prepared, RecordBatch};
 
 use fetch::{Client, Fetched};
 
@@ -21,6 +21,8 @@ const MISSING_PAUSE: Duration = Duration::from_millis(500);
 /// The number of times that a schema is asked for before it is believed that the registry does not have it: the registry's nodes do not
 /// all know a new schema at the same moment.
 const ASKED: u32 = 3;
+/// The error of a record by such a schema.
+const MISSING: &str = "the registry has no such schema";
 
 /// A client of a schema registry with Confluent's API (also Karapace, Apicurio's `ccompat`, Redpanda), for
 /// `Avro::from_registry` and for decoders of your own. It fetches each schema once, by its id, with all schemas that
@@ -43,7 +45,10 @@ const ASKED: u32 = 3;
 ///   registry or that is none, are permanent errors, which stop the pipeline.
 /// * If the registry answers three times that it has no schema with a record's id, or if the schema cannot be parsed,
 ///   the record is malformed. The last request is made half a second after the first, as the nodes of a registry do
-///   not all get a new schema at once.
+///   not all get a new schema at once. If there are more records with this id, the registry is asked again after
+///   [`missing_ttl`](Self::missing_ttl).
+///
+/// No error is kept: a pipeline that is started again with the same client asks again.
 ///
 /// # Cost
 ///
@@ -89,6 +94,8 @@ struct Settings {
     authorization: Option<String>,
     timeout: Duration,
     authority: Option<PathBuf>,
+    /// How long it is believed that the registry does not have a schema.
+    missing_ttl: Duration,
 }
 
 /// A schema as the registry returned it, for decoders of your own: see [`SchemaRegistry::schema`].
@@ -108,9 +115,11 @@ enum State {
     /// The schema was asked for this number of times.
     Asked(u32),
     Known(Arc<RegisteredSchema>),
-    /// The registry answered this number of times that it has no such schema.
-    Missing(u32),
-    /// The request failed, and no partition was told yet.
+    /// The registry answered this number of times that it has no such schema, the last time then.
+    Missing(u32, Instant),
+    /// The same, and it is asked once more. Until then it is believed.
+    AskedAgain,
+    /// The request failed, and no partition has reported it yet.
     Failed(ExternalError),
 }
 
@@ -142,6 +151,7 @@ impl SchemaRegistry {
             authorization: None,
             timeout: Duration::from_secs(10),
             authority: None,
+            missing_ttl: Duration::from_secs(60),
         };
         Ok(Self { settings, running: Arc::default(), schemas: Arc::default() })
     }
@@ -176,6 +186,15 @@ impl SchemaRegistry {
     #[must_use]
     pub fn authority(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.authority = Some(path.into());
+        self.renewed()
+    }
+
+    /// Sets how long the client believes the registry's third answer that it has no schema with an id. Then the next
+    /// record with this id makes it ask once more. Records are malformed until the answer, and read from then on if the
+    /// schema is there. Default: one minute.
+    #[must_use]
+    pub fn missing_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.missing_ttl = ttl;
         self.renewed()
     }
 
@@ -229,7 +248,7 @@ impl SchemaRegistry {
     pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, DecodeError> {
         match self.lock().get(&id) {
             Some(State::Known(schema)) => Ok(Arc::clone(schema)),
-            Some(State::Missing(_)) => Err(DecodeError::new("the registry has no such schema")),
+            Some(State::Missing(..) | State::AskedAgain) => Err(DecodeError::new(MISSING)),
             _ => Err(DecodeError::new(
                 "the schema was not fetched: prepare batches before they are decoded, as a pipeline does",
             )),
@@ -248,14 +267,14 @@ impl SchemaRegistry {
                     let fetched = client.fetch(id);
                     let Some(schemas) = schemas.upgrade() else { return };
                     let mut schemas = schemas.lock().unwrap_or_else(PoisonError::into_inner);
-                    let asked = match schemas.get(&id) {
-                        Some(State::Asked(asked)) => *asked,
-                        _ => 1,
+                    let (asked, again) = match schemas.get(&id) {
+                        Some(State::Asked(asked)) => (*asked, false),
+                        _ => (ASKED, true),
                     };
                     let state = match fetched {
                         Ok(Fetched::Schema(schema)) => State::Known(Arc::new(schema)),
-                        Ok(Fetched::Missing) => State::Missing(asked),
-                        Err(error) => State::Failed(error),
+                        Err(error) if !again => State::Failed(error),
+                        _ => State::Missing(asked, Instant::now()),
                     };
                     schemas.insert(id, state);
                 }
@@ -282,33 +301,28 @@ impl SchemaRegistry {
         let (asked, pause) = match schemas.get(&id) {
             Some(State::Known(_)) => return Ok(Prepared::Ready),
             Some(State::Asked(_)) => return Ok(Prepared::Pending(PAUSE)),
-            Some(State::Missing(asked)) if *asked >= ASKED => return Ok(Prepared::Ready),
-            Some(State::Missing(asked)) => (asked + 1, MISSING_PAUSE),
-            Some(State::Failed(error)) => {
-                // Two partitions may wait for it, and each is told in turn; the next to ask asks again.
-                let told = copy(error);
-                if error.retry() == Retry::Transient {
-                    schemas.remove(&id);
+            Some(State::Missing(asked, _)) if *asked < ASKED => (asked + 1, MISSING_PAUSE),
+            Some(State::Missing(_, last)) => {
+                if last.elapsed() >= self.settings.missing_ttl {
+                    // Records do not wait for it: where many schemas are missing, all would be asked for without end.
+                    self.ask(id)?;
+                    schemas.insert(id, State::AskedAgain);
                 }
-                return Err(told);
+                return Ok(Prepared::Ready);
+            }
+            Some(State::AskedAgain) => return Ok(Prepared::Ready),
+            Some(State::Failed(_)) => {
+                // The next to ask asks again, also after a permanent error: a pipeline may be started again.
+                let Some(State::Failed(error)) = schemas.remove(&id) else {
+                    return Ok(Prepared::Pending(PAUSE));
+                };
+                return Err(error);
             }
             None => (1, PAUSE),
         };
         self.ask(id)?;
         schemas.insert(id, State::Asked(asked));
         Ok(Prepared::Pending(pause))
-    }
-}
-
-/// An error with the same text.
-fn copy(error: &ExternalError) -> ExternalError {
-    let text = match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
-    match error.retry() {
-        Retry::Transient => ExternalError::transient(text),
-        Retry::Permanent => ExternalError::permanent(text),
     }
 }
 

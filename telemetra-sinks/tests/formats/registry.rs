@@ -152,6 +152,42 @@ fn what_the_registry_does_not_have_or_is_no_avro_is_malformed() {
 }
 
 #[test]
+fn a_schema_that_comes_late_is_asked_for_again() {
+    let server = Server::of(Kind::Registry).start();
+    let registry = SchemaRegistry::new(&server.url()).unwrap();
+    let hasty = SchemaRegistry::new(&server.url()).unwrap().missing_ttl(Duration::ZERO);
+    let record = record(1, &READING.parse().unwrap(), &written());
+    let [decoder, again] = [&registry, &hasty].map(|client| Avro::<Reading>::from_registry(client.clone()));
+    for (client, decoder) in [(&registry, &decoder), (&hasty, &again)] {
+        prepare(client, &[&record]).unwrap_or_else(|error| panic!("{}", text(&error)));
+        assert_eq!(error(decoder, &record), "the registry has no such schema (schema 1)");
+    }
+    assert_eq!(register(&server.url(), "readings-value", &serde_json::json!({"schema": READING})), 1);
+    // By default the answer holds for a minute.
+    assert_eq!(registry.prepare(&batch(&[&record]), "").unwrap(), Prepared::Ready);
+    assert_eq!(error(&decoder, &record), "the registry has no such schema (schema 1)");
+    // No record waits for it.
+    let begin = Instant::now();
+    while decode(&again, &record).is_err() {
+        assert_eq!(hasty.prepare(&batch(&[&record]), "").unwrap(), Prepared::Ready);
+        assert!(begin.elapsed() < LONG, "it is not asked for again");
+    }
+    assert_eq!(decode(&again, &record).unwrap(), reading("d1", 5, Some(20.5), 4));
+}
+
+#[test]
+fn a_pipeline_that_is_started_again_asks_again_after_a_permanent_error() {
+    let body = serde_json::json!({"schema": READING}).to_string();
+    let (url, ..) = answering_in_turn(vec![http("401 Unauthorized", ""), http("200 OK", &body)]);
+    let registry = SchemaRegistry::new(&url).unwrap();
+    let record = record(7, &READING.parse().unwrap(), &written());
+    assert_eq!(prepare(&registry, &[&record]).unwrap_err().retry(), Retry::Permanent);
+    prepare(&registry, &[&record]).unwrap();
+    let decoder = Avro::<Reading>::from_registry(registry);
+    assert_eq!(decode(&decoder, &record).unwrap(), reading("d1", 5, Some(20.5), 4));
+}
+
+#[test]
 fn a_registry_that_is_away_is_a_transient_error_until_it_is_back() {
     let mut server = Server::of(Kind::Registry).start();
     let id = register(&server.url(), "readings-value", &serde_json::json!({"schema": READING}));
@@ -203,11 +239,17 @@ fn an_address_that_is_none_is_permanent() {
     }
 }
 
-/// A server that gives one answer to each request, and counts them. It returns what it was asked at last.
+/// A server that gives the same answer to each request.
 fn answering(answer: impl Into<String>) -> (String, Arc<AtomicUsize>, std::sync::mpsc::Receiver<String>) {
+    answering_in_turn(vec![answer.into()])
+}
+
+/// A server that gives these answers in turn, and then always the last. Returns its URL, the number of requests, and the
+/// requests.
+fn answering_in_turn(answers: Vec<String>) -> (String, Arc<AtomicUsize>, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (answer, asked) = (answer.into(), Arc::new(AtomicUsize::new(0)));
+    let asked = Arc::new(AtomicUsize::new(0));
     let (sender, requests) = std::sync::mpsc::channel();
     let counted = Arc::clone(&asked);
     std::thread::spawn(move || {
@@ -219,9 +261,9 @@ fn answering(answer: impl Into<String>) -> (String, Arc<AtomicUsize>, std::sync:
                 stream.read_exact(&mut byte).unwrap();
                 request.push(byte[0]);
             }
-            counted.fetch_add(1, Ordering::AcqRel);
+            let number = counted.fetch_add(1, Ordering::AcqRel);
             let _ = sender.send(String::from_utf8(request).unwrap());
-            stream.write_all(answer.as_bytes()).unwrap();
+            stream.write_all(answers[number.min(answers.len() - 1)].as_bytes()).unwrap();
         }
     });
     (url, asked, requests)

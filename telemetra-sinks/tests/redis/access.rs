@@ -106,6 +106,8 @@ fn settings_of_tls_without_tls_are_refused() {
         (signed(RedisServer::cluster([plain, plain])), "`authority`"),
         (signed(RedisServer::cluster([safe, plain])), "some"),
         (RedisServer::cluster([plain, safe]), "some"),
+        (RedisServer::sentinel([plain, safe], "primary"), "`node`"),
+        (signed(RedisServer::sentinel([safe, plain], "primary")), "`node`"),
         (signed(RedisServer::sentinel([plain], "primary")), "`authority`"),
         (signed(RedisServer::sentinel([plain], "primary").node(plain)), "`authority`"),
     ] {
@@ -117,10 +119,12 @@ fn settings_of_tls_without_tls_are_refused() {
             assert!(!text.contains("pass-word"), "{text}");
         }
     }
-    // Sentinels have often no TLS, and the master has.
-    let mixed = RedisServer::sentinel([plain], "primary").node(safe);
-    let error = open(&mut super::at(signed(mixed), "telemetra"), None).unwrap_err();
-    assert_eq!(error.retry(), Retry::Transient, "{error:?}");
+    // Sentinels have often no TLS, and the master has; also while they get it one by one.
+    for sentinels in [vec![plain], vec![plain, safe]] {
+        let mixed = RedisServer::sentinel(sentinels, "primary").node(safe);
+        let error = open(&mut super::at(signed(mixed), "telemetra"), None).unwrap_err();
+        assert_eq!(error.retry(), Retry::Transient, "{error:?}");
+    }
 }
 
 #[test]
