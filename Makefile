@@ -1,7 +1,7 @@
 # Commands for people and for CI. Each works on a Debian machine that has a Rust toolchain and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo api check gates test test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
+.PHONY: help demo api check gates test test-first test-second test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
 
 help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -23,14 +23,24 @@ check: compiler ## format, clippy and the tests without servers: before each com
 gates: compiler ## all that has to hold before a merge, but for the tests
 	scripts/gates
 
-# Tests start servers of their own, which are installed first. Both runs share profile and features, so that nothing is
+# Tests start servers of their own, which are installed first. All runs share profile and features, so that nothing is
 # built twice; doc tests are one of their own, as cargo has no target for them. Benchmarks are left to `lint`, which checks
-# that they compile. Many tests wait for servers most of the time, so at least four run at once.
+# that they compile. Many tests wait for servers most of the time, so two programs run at once, and several tests of each.
+TESTED := --workspace --features kafka-tls,otlp
+
 test: compiler ## runs all tests, against real servers
 	scripts/services install
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) < 4 ? 4 : $$(nproc) ))} \
-		cargo test --workspace --features kafka-tls,otlp --lib --bins --tests --examples
-	cargo test --workspace --features kafka-tls,otlp --doc
+	cargo test $(TESTED) --lib --bins --tests --examples --no-run
+	$(MAKE) --no-print-directory --jobs 2 test-first test-second
+	cargo test $(TESTED) --doc
+
+test-first test-second: export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$(( n < 3 ? 3 : n )))
+
+test-first:
+	cargo test $(TESTED) --lib --bins --examples --test '[a-f]*'
+
+test-second:
+	cargo test $(TESTED) --test '[!a-f]*'
 
 test-dashboard: compiler ## drives the dashboard in Chromium; needs Node
 	cargo build --release --example api
