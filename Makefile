@@ -1,7 +1,7 @@
 # Commands for people and for CI. Each works on a Debian machine that has a Rust toolchain and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo api check gates test test-first test-second test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
+.PHONY: help demo api check gates test test-some test-others test-docs test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
 
 help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -25,22 +25,25 @@ gates: compiler ## all that has to hold before a merge, but for the tests
 
 # Tests start servers of their own, which are installed first. All runs share profile and features, so that nothing is
 # built twice; doc tests are one of their own, as cargo has no target for them. Benchmarks are left to `lint`, which checks
-# that they compile. Many tests wait for servers most of the time, so two programs run at once, and several tests of each.
+# that they compile. Many tests wait for servers most of the time, so two runs go on at once, with several tests of each;
+# the programs are divided by their first letters so that both take about as long.
 TESTED := --workspace --features kafka-tls,otlp
 
 test: compiler ## runs all tests, against real servers
 	scripts/services install
 	cargo test $(TESTED) --lib --bins --tests --examples --no-run
-	$(MAKE) --no-print-directory --jobs 2 test-first test-second
+	$(MAKE) --no-print-directory --jobs 2 test-some test-others test-docs
+
+test-some test-others: export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$(( n < 3 ? 3 : n )))
+
+test-some:
+	cargo test $(TESTED) --lib --bins --examples --test '[a-fs]*'
+
+test-others:
+	cargo test $(TESTED) --test '[!a-fs]*'
+
+test-docs:
 	cargo test $(TESTED) --doc
-
-test-first test-second: export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$(( n < 3 ? 3 : n )))
-
-test-first:
-	cargo test $(TESTED) --lib --bins --examples --test '[a-f]*'
-
-test-second:
-	cargo test $(TESTED) --test '[!a-f]*'
 
 test-dashboard: compiler ## drives the dashboard in Chromium; needs Node
 	cargo build --release --example api
