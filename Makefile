@@ -1,4 +1,4 @@
-# Commands for people and for CI. Each works on a Debian machine that has a Rust toolchain and nothing else.
+# Commands for people and for CI. Unless its help names another program, each needs only Debian, make and a Rust toolchain.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo api check gates test test-some test-others test-docs test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
@@ -24,7 +24,7 @@ gates: compiler ## all that has to hold before a merge, but for the tests
 	scripts/gates
 
 # Tests start servers of their own, which are installed first. All runs share profile and features, so that nothing is
-# built twice; doc tests are one of their own, as cargo has no target for them. Benchmarks are left to `lint`, which checks
+# built twice; doc tests are a run of their own, as cargo does not combine them with other targets. Benchmarks are left to `lint`, which checks
 # that they compile. Many tests wait for servers most of the time, so two runs go on at once, with several tests of each;
 # the programs are divided by their first letters so that both take about as long.
 TESTED := --workspace --features kafka-tls,otlp

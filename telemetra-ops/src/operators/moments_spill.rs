@@ -46,8 +46,8 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         );
     }
 
-    /// Returns the next keys that are due at a time, and arrivals, of those that were not in memory then; `None`
-    /// if there are no more. The keys that were advanced before may leave memory.
+    /// Loads the next round of keys that were on disk, and returns the slots of those that are due, and the arrivals of
+    /// the round; `None` after the last. The keys that were advanced before may leave memory.
     pub(super) fn spilled(&mut self, time: EventTime) -> Option<(Vec<u32>, Vec<Arrival<K, S>>)> {
         self.evict(time);
         let rules = &self.rules;

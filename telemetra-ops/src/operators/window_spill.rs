@@ -59,8 +59,9 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
         self
     }
 
-    /// Returns the next slots of keys that are due at a time or have arrivals, of those that were not in memory
-    /// then; `None` if there are no more. The keys before them must be [planned](Self::plan): they may leave memory.
+    /// Loads the next round of keys that were on disk or are new, and returns the slots of those that are due or have
+    /// arrivals; `None` after the last round. The keys returned before must be [planned](Self::plan), as they may leave
+    /// memory.
     pub(crate) fn touch_spilled(&mut self, rules: &W::Rules, boundary: EventTime) -> Option<Vec<u32>> {
         self.evict(rules, boundary);
         let unpack = |_: &K, state: &[u8]| {

@@ -75,6 +75,8 @@ impl Shared {
             return PollResult::Nothing(pause);
         }
         let polled = match state.partition.poll(batch) {
+            // It may still fail, as what it waits for is asked for again after a failure.
+            Ok(polled @ Polled::Pending(_)) if batch.is_empty() => polled,
             Ok(polled) => {
                 state.retry.passed();
                 polled

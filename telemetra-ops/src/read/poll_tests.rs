@@ -202,6 +202,21 @@ fn what_fails_for_the_moment_is_tried_again_ever_later() {
 }
 
 #[test]
+fn what_waits_between_two_failures_has_not_recovered() {
+    let fails = || Step::Fails(ExternalError::transient("away"));
+    let waits = || Step::Nothing(Polled::Pending(MS));
+    let script = Script::new([fails(), waits(), fails(), waits(), fails(), waits(), records(&["a 35"])]);
+    let shared = alone(&script);
+    for pause in [10, 20, 40] {
+        assert_about(&poll_until_asked(&shared, &script), pause * MS);
+        assert_eq!(poll_until_asked(&shared, &script), Given::Nothing(MS));
+        assert_eq!(shared.status()[0].failing.as_ref().map(|failing| &*failing.error), Some("away"));
+    }
+    assert_eq!(poll_until_asked(&shared, &script), Given::Batch(0, 1));
+    assert_eq!((shared.status()[0].failing.clone(), shared.status()[0].retries), (None, 3));
+}
+
+#[test]
 fn what_fails_for_the_moment_is_left_alone_for_as_long_as_it_asks() {
     let busy = |pause| Step::Fails(ExternalError::transient("busy").with_retry_after(pause));
     for asked in [HOUR, Duration::MAX] {

@@ -91,8 +91,7 @@ impl Cold {
         share.saturating_sub(own as u64).max(share / 8)
     }
 
-    /// Publishes the estimated bytes of memory of the keys that are not here; `before` is what was published
-    /// last.
+    /// Publishes the estimated bytes of memory of the keys in memory; `before` is what was published last.
     pub(crate) fn publish(&self, before: u64, now: u64) {
         let memory = &self.spill.counts().memory;
         memory.fetch_add(now, Ordering::Relaxed);

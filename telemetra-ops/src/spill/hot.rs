@@ -6,10 +6,10 @@ use telemetra_core::EventTime;
 
 use crate::spill::cold::Cold;
 
-/// The memory behind pointers of accumulators and summaries, in bytes for each byte that they take encoded. With it the
+/// The estimated bytes behind the pointers of accumulators and summaries, for each byte that they take encoded. With it the
 /// estimates of whole runs are 1.15 to 1.6 times what the process takes, for 1,000 to 500,000 keys.
 pub(crate) const HEAP: usize = 3;
-/// One key in so many is measured at each time, and a few more.
+/// At each time one slot of this many is measured, and [`LEAST_SAMPLE`] more.
 const SAMPLED: usize = 16;
 const LEAST_SAMPLE: usize = 4;
 /// The number of classes of sizes: sizes of a class have the same number of bits.
@@ -17,8 +17,8 @@ const CLASSES: usize = u32::BITS as usize;
 /// The weight of the previous mean when a size is added to it.
 const MEAN: u64 = 63;
 
-/// The slots of the keys in memory, and an estimate of the size of each: the keys that stay are those with most events,
-/// so a mean of those that leave would say little about them.
+/// The slots of the keys in memory, and an estimate of the size of each: sizes differ by a factor of a thousand, so
+/// the mean of the keys that leave would say little about those that stay.
 #[derive(Debug, Default)]
 pub(crate) struct Hot {
     /// The slots that may leave, the longest in memory first.
@@ -27,6 +27,8 @@ pub(crate) struct Hot {
     /// others, the largest first, as reading and writing a key costs much the same for any size up to some KiB. Of one
     /// class, the last to come leave first: they are in the processor's caches.
     last: [VecDeque<u32>; CLASSES],
+    /// The slots of keys that could not leave at the current time.
+    aside: Vec<u32>,
     /// The current time.
     time: EventTime,
     /// By slot: true if it is in one of the queues.
@@ -100,11 +102,12 @@ impl Hot {
     }
 
     /// Sets the current time, and returns whether it is another than before. What was needed again soon after an
-    /// earlier one may leave like the others.
+    /// earlier one, or could not leave then, may leave like the others.
     pub(crate) fn set_time(&mut self, time: EventTime) -> bool {
         let is_new = std::mem::replace(&mut self.time, time) != time;
         if is_new {
             self.last.iter_mut().for_each(|last| self.queue.append(last));
+            self.queue.extend(self.aside.drain(..));
         }
         is_new
     }
@@ -124,6 +127,12 @@ impl Hot {
         self.is_queued[slot as usize] = true;
         let class = self.sizes[slot as usize].max(1).ilog2();
         self.last[class as usize].push_back(slot);
+    }
+
+    /// Adds a slot whose key cannot leave: it is not tried again before the next time.
+    pub(crate) fn put_aside(&mut self, slot: u32) {
+        self.is_queued[slot as usize] = true;
+        self.aside.push(slot);
     }
 }
 
@@ -174,11 +183,13 @@ mod tests {
             [Some((1, true)), Some((2, true)), Some((0, false)), None]
         );
         hot.put_last(1);
+        hot.put_aside(0);
         assert!(!hot.set_time(EventTime(10)));
         hot.add(2, 1);
-        assert_eq!(hot.pop(), Some((2, true)));
+        assert_eq!([hot.pop(), hot.pop(), hot.pop()], [Some((2, true)), Some((1, false)), None]);
+        hot.put_last(1);
         assert!(hot.set_time(EventTime(20)));
-        assert_eq!(hot.pop(), Some((1, true)));
+        assert_eq!([hot.pop(), hot.pop(), hot.pop()], [Some((1, true)), Some((0, true)), None]);
     }
 
     #[test]

@@ -38,8 +38,8 @@ impl SpillConfig {
     /// Creates the setting for files in `folder`, with a limit of 1 GiB of memory. The folder is created when
     /// the pipeline starts.
     ///
-    /// Use a folder on a local disk with room for about three times the encoded state, not on a file system in
-    /// memory. Each file is deleted as soon as it is open, so the system frees its space when the process
+    /// Use a folder on a local disk with room for about three times the encoded state and 768 MiB more for each operator
+    /// and worker, not on a file system in memory. Each file is deleted as soon as it is open, so the system frees its space when the process
     /// ends, also after a kill, and several processes may use the same folder.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
@@ -47,9 +47,8 @@ impl SpillConfig {
     }
 
     /// Sets the number of bytes that the state of keys may take in the memory of this process, by an
-    /// estimate. Default: 1 GiB. The process needs more than this: the keys that change at one event time are
-    /// in memory at once, and so are the records that are read, the messages between workers, and the queues
-    /// of sinks.
+    /// estimate. Default: 1 GiB. The process needs more than this: the arrivals and results of one event time, the
+    /// records that are read, the messages between workers and the queues of sinks come in addition.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
@@ -80,7 +79,7 @@ pub struct SpillReport {
     /// The number of reads of a key's state.
     pub reads: u64,
     /// The greatest number of bytes that the keys on disk took at one time. The files take up to three
-    /// times as much.
+    /// times as much, and some more for each operator and worker.
     pub most_bytes: u64,
 }
 

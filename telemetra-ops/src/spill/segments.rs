@@ -38,12 +38,13 @@ impl Place {
 
 /// The size from which a segment gets no more records.
 const SEGMENT: u32 = 256 << 20;
-/// So many bytes are written at once, and not many more are read at once.
+/// The size of the write buffer, and about the largest read, in bytes.
 const BUFFER: usize = 1 << 20;
 /// Records are read together if no more than these bytes are between two: the system reads whole pages anyway.
 const GAP: u64 = 4096;
 
-/// A segment is emptied when the files have so many times the bytes that are needed: the fewer, the more records are moved.
+/// The ratio of the bytes in the files to those that are needed, above which a segment is emptied: the lower, the more
+/// records are moved.
 const MOST_WRITTEN: u64 = 3;
 
 /// A file of records.

@@ -1,4 +1,4 @@
-//! The arrivals at one time for keys that are not in memory, in rounds of so many keys.
+//! The arrivals at one time for keys that are not in memory, divided into rounds by the memory that the keys take.
 
 use crate::spill::cold::Cold;
 use crate::spill::index::ShortHash;
@@ -14,7 +14,7 @@ pub(crate) struct Waiting<A> {
     arrivals: Vec<Option<A>>,
     /// The numbers of the arrivals, by hash: sorting the arrivals themselves would move much more memory.
     numbers: Vec<(ShortHash, u32)>,
-    /// The hashes, in the order of the places of their keys, and each once.
+    /// The hashes, in the order of the places of their keys; twice if two keys have the same.
     hashes: Vec<(Place, ShortHash)>,
     done: usize,
     /// The number of hashes in the next round.

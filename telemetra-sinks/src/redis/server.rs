@@ -93,8 +93,8 @@ impl RedisServer {
     }
 
     /// Sets the certificate authority, in PEM, that must have signed the server's certificate. Default: the
-    /// authorities that the system trusts. It needs URLs of `rediss://`; of a master, the sentinels' or that of
-    /// [`node`](Self::node) is enough. With none, opening the sink fails with a permanent error.
+    /// authorities that the system trusts. At least one URL must be of `rediss://`; behind sentinels this may be
+    /// a sentinel's or that of [`node`](Self::node). Otherwise opening the sink fails with a permanent error.
     #[must_use]
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.certificates().root_cert = Some(pem.into());
@@ -138,7 +138,7 @@ impl RedisServer {
             _ => None,
         };
         let (mut safe, mut plain) = (false, false);
-        // What is no URL is reported when it is connected to.
+        // A malformed URL is reported by `connect`.
         for info in self.urls.iter().chain(node).filter_map(|url| url.as_str().into_connection_info().ok()) {
             match info.addr() {
                 ConnectionAddr::TcpTls { .. } => safe = true,

@@ -14,12 +14,12 @@ use telemetra_core::{ConfigError, DecodeError, ExternalError, Preparation, Prepa
 
 use fetch::{Client, Fetched};
 
-/// The pause before it is asked again whether a schema has arrived.
+/// The pause before a partition checks again whether its schema has arrived.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The pause before a schema that the registry does not have is asked for again.
-const MISSING_PAUSE: Duration = Duration::from_millis(500);
-/// The number of times that a schema is asked for before it is believed that the registry does not have it: the registry's nodes do not
-/// all know a new schema at the same moment.
+/// The pause between the answer that a schema is missing and the next request for it.
+const MISSING_PAUSE: Duration = Duration::from_millis(250);
+/// The number of requests after which a schema counts as missing. The nodes of a registry do not all know a new schema at
+/// the same moment.
 const ASKED: u32 = 3;
 /// The error of a record by such a schema.
 const MISSING: &str = "the registry has no such schema";
@@ -46,13 +46,13 @@ const MISSING: &str = "the registry has no such schema";
 /// * If the registry answers three times that it has no schema with a record's id, or if the schema cannot be parsed,
 ///   the record is malformed. The last request is made half a second after the first, as the nodes of a registry do
 ///   not all get a new schema at once. If there are more records with this id, the registry is asked again after
-///   [`missing_ttl`](Self::missing_ttl).
+///   [`missing_ttl`](Self::missing_ttl); a request that fails then changes nothing.
 ///
 /// No error is kept: a pipeline that is started again with the same client asks again.
 ///
 /// # Cost
 ///
-/// There is one thread, which makes one request at a time, and one more for each schema that a schema refers to. A record
+/// One thread makes all requests, one at a time: one for each id, and one for each schema that it refers to. A record
 /// with a known id costs a look-up in a map, under a lock that all clones share. Nothing is ever removed, so memory grows
 /// with the number of ids.
 ///
@@ -117,7 +117,7 @@ enum State {
     Known(Arc<RegisteredSchema>),
     /// The registry answered this number of times that it has no such schema, the last time then.
     Missing(u32, Instant),
-    /// The same, and it is asked once more. Until then it is believed.
+    /// The schema counts as missing and is asked for once more.
     AskedAgain,
     /// The request failed, and no partition has reported it yet.
     Failed(ExternalError),
@@ -298,10 +298,17 @@ impl SchemaRegistry {
     /// Has a schema fetched, unless it is there.
     fn prepare_schema(&self, id: u32) -> Result<Prepared, ExternalError> {
         let mut schemas = self.lock();
-        let (asked, pause) = match schemas.get(&id) {
+        let asked = match schemas.get(&id) {
             Some(State::Known(_)) => return Ok(Prepared::Ready),
             Some(State::Asked(_)) => return Ok(Prepared::Pending(PAUSE)),
-            Some(State::Missing(asked, _)) if *asked < ASKED => (asked + 1, MISSING_PAUSE),
+            Some(State::Missing(asked, last)) if *asked < ASKED => {
+                // Of the partitions that wait for it, all come by here.
+                let pause = MISSING_PAUSE.saturating_sub(last.elapsed());
+                if !pause.is_zero() {
+                    return Ok(Prepared::Pending(pause));
+                }
+                asked + 1
+            }
             Some(State::Missing(_, last)) => {
                 if last.elapsed() >= self.settings.missing_ttl {
                     // Records do not wait for it: where many schemas are missing, all would be asked for without end.
@@ -318,11 +325,11 @@ impl SchemaRegistry {
                 };
                 return Err(error);
             }
-            None => (1, PAUSE),
+            None => 1,
         };
         self.ask(id)?;
         schemas.insert(id, State::Asked(asked));
-        Ok(Prepared::Pending(pause))
+        Ok(Prepared::Pending(PAUSE))
     }
 }
 

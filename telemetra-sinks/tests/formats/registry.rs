@@ -152,6 +152,20 @@ fn what_the_registry_does_not_have_or_is_no_avro_is_malformed() {
 }
 
 #[test]
+fn partitions_that_wait_for_a_schema_do_not_ask_for_it_all_at_once() {
+    let missing = r#"{"error_code": 40403, "message": "Schema not found"}"#;
+    let (url, asked, _) = answering(http("404 Not Found", missing));
+    let registry = SchemaRegistry::new(&url).unwrap();
+    let (batch, begin) = (batch(&[b"\0\0\0\0\x07"]), Instant::now());
+    while registry.prepare(&batch, "").unwrap() != Prepared::Ready {
+        assert!(begin.elapsed() < LONG, "nothing has come");
+    }
+    // As documented, the last request is made half a second after the first.
+    assert!(begin.elapsed() >= Duration::from_millis(500), "{:?}", begin.elapsed());
+    assert_eq!(asked.load(Ordering::Acquire), 3);
+}
+
+#[test]
 fn a_schema_that_comes_late_is_asked_for_again() {
     let server = Server::of(Kind::Registry).start();
     let registry = SchemaRegistry::new(&server.url()).unwrap();
