@@ -1,7 +1,7 @@
 # Commands for people and for CI. Unless its help names another program, each needs only Debian, make and a Rust toolchain.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo api check gates test test-some test-others test-docs test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
+.PHONY: help demo api check gates test test-some test-others test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
 
 help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -24,26 +24,26 @@ gates: compiler ## all that has to hold before a merge, but for the tests
 	scripts/gates
 
 # Tests start servers of their own, which are installed first. All runs share profile and features, so that nothing is
-# built twice; doc tests are a run of their own, as cargo does not combine them with other targets. Benchmarks are left to `lint`, which checks
-# that they compile. Many tests wait for servers most of the time, so two runs go on at once, with several tests of each;
-# the programs are divided by their first letters so that both take about as long.
+# built twice; doc tests are a run of their own, as cargo does not combine them with other targets. Benchmarks are left to
+# `lint`, which checks that they compile. Many tests wait for servers most of the time, so two runs go on at once, with
+# several tests of each; the programs are divided by their first letters so that both take about as long. The simulations
+# of `world` need the processor all the time, and come after them.
 TESTED := --workspace --features kafka-tls,otlp
 
 test: compiler ## runs all tests, against real servers
 	scripts/services install
 	cargo test $(TESTED) --lib --bins --tests --examples --no-run
-	$(MAKE) --no-print-directory --jobs 2 test-some test-others test-docs
+	$(MAKE) --no-print-directory --jobs 2 test-some test-others
+	cargo test $(TESTED) --test 'w*'
+	cargo test $(TESTED) --doc
 
-test-some test-others: export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$(( n < 3 ? 3 : n )))
+test test-some test-others: export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$(( n < 3 ? 3 : n )))
 
 test-some:
 	cargo test $(TESTED) --lib --bins --examples --test '[a-fs]*'
 
 test-others:
-	cargo test $(TESTED) --test '[!a-fs]*'
-
-test-docs:
-	cargo test $(TESTED) --doc
+	cargo test $(TESTED) --test '[!a-fsw]*'
 
 test-dashboard: compiler ## drives the dashboard in Chromium; needs Node
 	cargo build --release --example api

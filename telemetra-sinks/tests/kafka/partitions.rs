@@ -153,7 +153,9 @@ fn a_partition_is_silent_at_its_end_and_pending_before_and_while_it_is_paused() 
     let counters = source.counters();
     let [mut short, mut long, mut empty] = ["t/0", "t/1", "t/2"].map(|id| open(&mut source, id, None));
     let mut batch = RecordBatch::default();
+    kafka.slow_broker(1, Duration::from_secs(1)).unwrap();
     assert!(matches!(empty.poll(&mut batch), Ok(Polled::Pending(_))), "nothing was fetched yet");
+    kafka.slow_broker(1, Duration::ZERO).unwrap();
     is_silent_soon(&mut *empty);
     read(&mut *short, 10);
     is_silent_soon(&mut *short);
