@@ -72,7 +72,8 @@ const MISSING: &str = "the registry has no such schema";
 ///
 /// let registry = SchemaRegistry::new("https://registry.example.com")?
 ///     .basic_auth("telemetra", "secret")
-///     .timeout(Duration::from_secs(5));
+///     .timeout(Duration::from_secs(5))
+///     .missing_ttl(Duration::from_secs(30));
 /// assert!(!format!("{registry:?}").contains("secret"));
 /// // It makes no request before a record needs a schema.
 /// let decoder = Avro::<Reading>::from_registry(registry);
@@ -267,14 +268,14 @@ impl SchemaRegistry {
                     let fetched = client.fetch(id);
                     let Some(schemas) = schemas.upgrade() else { return };
                     let mut schemas = schemas.lock().unwrap_or_else(PoisonError::into_inner);
-                    let (asked, again) = match schemas.get(&id) {
-                        Some(State::Asked(asked)) => (*asked, false),
-                        _ => (ASKED, true),
-                    };
-                    let state = match fetched {
-                        Ok(Fetched::Schema(schema)) => State::Known(Arc::new(schema)),
-                        Err(error) if !again => State::Failed(error),
-                        _ => State::Missing(asked, Instant::now()),
+                    let state = match (fetched, schemas.get(&id)) {
+                        (Ok(Fetched::Schema(schema)), _) => State::Known(Arc::new(schema)),
+                        (Ok(Fetched::Missing), Some(State::Asked(asked))) => {
+                            State::Missing(*asked, Instant::now())
+                        }
+                        (Err(error), Some(State::Asked(_))) => State::Failed(error),
+                        // It was asked again, and there is no better answer.
+                        _ => State::Missing(ASKED, Instant::now()),
                     };
                     schemas.insert(id, state);
                 }
@@ -302,7 +303,7 @@ impl SchemaRegistry {
             Some(State::Known(_)) => return Ok(Prepared::Ready),
             Some(State::Asked(_)) => return Ok(Prepared::Pending(PAUSE)),
             Some(State::Missing(asked, last)) if *asked < ASKED => {
-                // Of the partitions that wait for it, all come by here.
+                // All partitions that wait for the schema share this pause.
                 let pause = MISSING_PAUSE.saturating_sub(last.elapsed());
                 if !pause.is_zero() {
                     return Ok(Prepared::Pending(pause));
